@@ -1,0 +1,272 @@
+"""The third pass: leaves by stage, then arithmetic. Sync and async callers run the same coroutine."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from guerdon.batch import Batch
+from guerdon.batch.levels import Array, Axis, Index
+from guerdon.errors import DataError, ScoringError
+from guerdon.expr.cache import Cache, MemoryCache
+from guerdon.expr.compute import Arithmetic
+from guerdon.expr.core import Column, Expr, View, axis_level
+from guerdon.expr.plan import Condition, Leaf, Plan, check, plan
+from guerdon.expr.pool import shared_pool
+from guerdon.expr.run import Failure, LeafRun, Progress, Runner
+from guerdon.expr.scores import Scores
+from guerdon.expr.source import Ragged
+from guerdon.expr.state import Memory
+
+__all__ = ["evaluate", "evaluate_async"]
+
+Rows = NDArray[np.bool_]
+
+
+def evaluate(
+    expr: Expr | Plan,
+    batch: Batch,
+    *,
+    state: Mapping[str, Memory] | None = None,
+    t: float | None = None,
+    cache: Cache | None = None,
+    workers: int | None = None,
+    on_error: str = "nan",
+    progress: Progress | None = None,
+) -> Scores:
+    """Score a batch.
+
+    Args:
+        expr: the reward, or its plan (planning once pays when many batches are scored).
+        batch: the samples.
+        state: `Scores.state` of the batch before, for rewards that remember.
+        t: training step for schedules; fills column `t`.
+        cache: scores of earlier runs by content (`guerdon.open_cache(path)`); without it, nothing outlives the call.
+        workers: worker processes for row sources; None for one per core.
+        on_error: `nan` keeps unscored rows as NaN with a failure record; `raise` ends with a ScoringError if there are any.
+        progress: called as `progress(source, done, total)` while leaves run.
+
+    Returns:
+        Scores: `values` `[N]`, NaN where a row could not be scored, `parts`, `failures`, the new `state`.
+
+    Raises:
+        MissingColumn, LevelError: the batch lacks what the reward reads; nothing has been run.
+        ScoringError: rows failed under `on_error="raise"`.
+
+    Example:
+        >>> from guerdon.expr import col, mean
+        >>> batch = Batch({"group": [1, 1, 2], "score": [1.0, 0.0, 5.0]})
+        >>> evaluate(col("score") - mean(col("score"), over="group"), batch).values
+        array([ 0.5, -0.5,  0. ])
+    """
+    call = evaluate_async(
+        expr, batch, state=state, t=t, cache=cache, workers=workers, on_error=on_error, progress=progress
+    )
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(call)
+    box: list[Any] = []
+
+    def run() -> None:
+        try:
+            box.append(asyncio.run(call))
+        except BaseException as error:
+            box.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if isinstance(box[0], BaseException):
+        raise box[0]
+    return box[0]
+
+
+async def evaluate_async(
+    expr: Expr | Plan,
+    batch: Batch,
+    *,
+    state: Mapping[str, Memory] | None = None,
+    t: float | None = None,
+    cache: Cache | None = None,
+    workers: int | None = None,
+    on_error: str = "nan",
+    progress: Progress | None = None,
+) -> Scores:
+    """`evaluate` for callers inside an event loop."""
+    if on_error not in ("nan", "raise"):
+        raise DataError(f"on_error is 'nan' or 'raise', got {on_error!r}")
+    planned = expr if isinstance(expr, Plan) else plan(expr)
+    if t is not None:
+        batch = batch.with_columns({"t": np.full(batch.size, float(t))})
+    check(planned, batch)
+    runner = Runner(batch, cache or MemoryCache(), lambda: shared_pool(workers), progress)
+    arithmetic = Arithmetic(batch, batch.levels(), state or {})
+    runs = await _leaves(planned, arithmetic, runner)
+    scores = _collect(planned, arithmetic, runs)
+    scores.warnings.extend(dict.fromkeys(runner.warnings))
+    if on_error == "raise" and scores.failures:
+        first = scores.failures[0]
+        rows = len({failure.row for failure in scores.failures})
+        raise ScoringError(
+            f"{rows} of {batch.size} rows could not be scored; row {first.row}, {first.source}: {first.reason}"
+        )
+    return scores
+
+
+async def _leaves(planned: Plan, arithmetic: Arithmetic, runner: Runner) -> list[LeafRun]:
+    """Run every leaf, stage by stage, and put the values into `arithmetic`."""
+    readable = np.ones(runner.batch.size, dtype=bool)
+    readable[list(runner.batch.problems)] = False
+    runs: list[LeafRun] = []
+    for stage in planned.stages:
+        wanted = [np.flatnonzero(readable & _needed(leaf, arithmetic)) for leaf in stage]
+        done = await asyncio.gather(
+            *(_run(leaf, rows, arithmetic, runner) for leaf, rows in zip(stage, wanted, strict=True))
+        )
+        for leaf, run in zip(stage, done, strict=True):
+            values = run.values
+            if isinstance(values, Ragged):
+                arithmetic.levels.open(leaf.node.level, values.counts)
+                values = values.values
+            arithmetic.values[leaf.node] = values
+        runs += done
+    return runs
+
+
+def _run(leaf: Leaf, rows: Index, arithmetic: Arithmetic, runner: Runner) -> Any:
+    if isinstance(leaf.node, View):
+        return _view(leaf.node, leaf.name, rows, arithmetic, runner)
+    return runner.run(leaf.node, leaf.name, rows)
+
+
+def _needed(leaf: Leaf, arithmetic: Arithmetic) -> Rows:
+    """`[N]` the rows for which any demand on the leaf holds."""
+    size = arithmetic.levels.rows
+    needed = np.zeros(size, dtype=bool)
+    for demand in leaf.demands:
+        rows = np.ones(size, dtype=bool)
+        for condition in demand:
+            rows &= _holds(condition, arithmetic)
+        needed |= rows
+    return needed
+
+
+def _holds(condition: Condition, arithmetic: Arithmetic) -> Rows:
+    """`[N]` where the condition has the truth asked for; on an axis, where any item has."""
+    expr, truth = condition
+    values = arithmetic.value(expr)
+    unknown = np.isnan(values)
+    holds = {
+        "true": ~unknown & (values != 0),
+        "false": ~unknown & (values == 0),
+        "not false": unknown | (values != 0),
+        "not true": unknown | (values == 0),
+        "unscored": unknown,
+    }[truth]
+    if axis_level(expr.level):
+        any_item = np.zeros(arithmetic.levels.rows, dtype=bool)
+        any_item[arithmetic.levels.axis(expr.level).index[holds]] = True
+        return any_item
+    return arithmetic.levels.spread(holds.astype(np.float64), expr.level, "sample") > 0
+
+
+async def _view(view: View, name: str, rows: Index, arithmetic: Arithmetic, runner: Runner) -> LeafRun:
+    """Evaluate the inside of a view on edited rows and average them per parent."""
+    batch = runner.batch
+    part = batch.select(rows)
+    derived = await asyncio.to_thread(view.edit.apply, part)
+    inner = Runner(derived.batch, runner.cache, runner.pool, runner.progress, runner.warnings)
+    inside = Arithmetic(derived.batch, derived.batch.levels(), arithmetic.before)
+    planned = plan(view.arg)
+    check(planned, derived.batch)
+    inner_runs = await _leaves(planned, inside, inner)
+    arithmetic.after |= inside.after
+    values = inside.at(view.arg, "sample")
+    at_axis = axis_level(view.level)
+    axis = batch.axes[view.level] if at_axis else None
+    parents = axis.items(rows) if axis is not None else rows
+    size = len(axis) if axis is not None else batch.size
+    scored = ~np.isnan(values)
+    owner = parents[derived.parent]
+    counts = np.bincount(owner[scored], minlength=size)
+    totals = np.bincount(owner[scored], weights=values[scored], minlength=size)
+    with np.errstate(invalid="ignore"):
+        run = LeafRun(name, totals / counts, asked=len(rows), distinct=derived.batch.size)
+    row_of = axis.index if axis is not None else np.arange(batch.size)
+    for inner_run in inner_runs:
+        run.calls += inner_run.calls
+        run.cached += inner_run.cached
+        run.quick += inner_run.quick
+        run.seconds += inner_run.seconds
+        for failure in inner_run.failures:
+            row = int(row_of[owner[failure.row]])
+            run.failures.append(Failure(row, name, f"on an edited row: {failure.source}: {failure.reason}"))
+    return run
+
+
+def _collect(planned: Plan, arithmetic: Arithmetic, runs: Iterable[LeafRun]) -> Scores:
+    batch, expr = arithmetic.batch, planned.expr
+    values = np.array(arithmetic.value(expr))
+    level = expr.level
+    if not axis_level(level):
+        values, level = np.array(arithmetic.levels.spread(values, level, "sample")), "sample"
+    row_of = arithmetic.levels.to_sample(level)
+    values[np.isin(row_of, list(batch.problems))] = np.nan
+    failures = [Failure(row, "file", reason) for row, reason in sorted(batch.problems.items())]
+    failures += [failure for run in runs for failure in run.failures]
+    for i in np.flatnonzero(np.isinf(values)).tolist():
+        failures.append(Failure(int(row_of[i]), "reward", "the value is infinite: guard the division or logarithm"))
+    values[np.isinf(values)] = np.nan
+    failures += _unexplained(planned, arithmetic, values, row_of, {failure.row for failure in failures})
+    parts: dict[str, Array] = {}
+    items: dict[str, Array] = {}
+    for name, node in planned.names.items():
+        part = arithmetic.value(node)
+        if axis_level(node.level):
+            items[name] = part
+        else:
+            parts[name] = arithmetic.levels.spread(part, node.level, "sample")
+    axes: dict[str, Axis] = arithmetic.levels.axes
+    leaves: dict[Expr, Array] = {leaf.node: arithmetic.values[leaf.node] for leaf in planned.leaves}
+    failures.sort(key=lambda failure: failure.row)
+    return Scores(
+        planned,
+        batch,
+        values,
+        level,
+        parts,
+        items,
+        failures,
+        arithmetic.after,
+        list(runs),
+        axes,
+        leaves,
+        arithmetic.before,
+    )
+
+
+def _unexplained(
+    planned: Plan, arithmetic: Arithmetic, values: Array, row_of: Index, explained: set[int]
+) -> list[Failure]:
+    """A record for every unscored row that has none yet: the first column without a number, or the arithmetic."""
+    rows = [row for row in dict.fromkeys(row_of[np.isnan(values)].tolist()) if row not in explained]
+    if not rows:
+        return []
+    columns = [
+        node for node in planned.nodes if isinstance(node, Column) and node.level == "sample" and node.name != "prev"
+    ]
+    tables = [(node.name, np.isnan(arithmetic.value(node))) for node in columns]
+    found: list[Failure] = []
+    for row in rows:
+        gap = next((name for name, gaps in tables if gaps[row]), None)
+        if gap is None:
+            found.append(Failure(row, "reward", "the arithmetic gave no number (0/0, or an empty window or axis)"))
+        else:
+            found.append(Failure(row, gap, f"{gap} is not a number: {arithmetic.batch[gap][row]!r:.60}"))
+    return found

@@ -1,0 +1,209 @@
+"""Edits: samples changed on purpose. `on(source, edit)` evaluates a source on them.
+
+An edit maps a batch to derived rows that remember their parent: a row of the batch, or an item of an axis (`at`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, dataclass_transform
+
+from guerdon.errors import DataError, ExpressionError
+
+if TYPE_CHECKING:
+    from guerdon.batch import Batch
+    from guerdon.batch.levels import Index
+    from guerdon.protocols import Policy
+
+__all__ = ["Edit", "assign", "drop", "forced_answer", "prefixes", "replace", "swap", "truncate"]
+
+
+class Derived(NamedTuple):
+    """Edited rows and, for each, its parent: a row, or an item of the axis the edit works at."""
+
+    batch: Batch
+    parent: Index
+
+
+@dataclass_transform(frozen_default=True)
+class Edit:
+    """How samples are changed. A subclass is a frozen dataclass by itself; write `apply` and, off the samples, `at`."""
+
+    def __init_subclass__(cls) -> None:
+        dataclass(frozen=True)(cls)
+
+    @property
+    def at(self) -> str:
+        """Level of the parents: `sample` or the name of an axis."""
+        return "sample"
+
+    def reads(self) -> tuple[str, ...]:
+        """Columns the edit reads."""
+        raise NotImplementedError
+
+    def gives(self) -> tuple[str, ...]:
+        """Columns that the derived rows have although the batch may lack them."""
+        return ()
+
+    def apply(self, batch: Batch) -> Derived:
+        """The derived rows of `batch`."""
+        raise NotImplementedError
+
+
+def _same_rows(batch: Batch, columns: dict[str, list[Any]]) -> Derived:
+    import numpy as np
+
+    return Derived(batch.with_columns(columns), np.arange(batch.size))
+
+
+class assign(Edit):
+    """Put one column in the place of another: `assign("response", "think")` scores the reasoning as if it were the response.
+
+    >>> assign("response", "think").reads()
+    ('think',)
+    """
+
+    column: str
+    source: str
+
+    def reads(self) -> tuple[str, ...]:
+        return (self.source,)
+
+    def gives(self) -> tuple[str, ...]:
+        return (self.column,)
+
+    def apply(self, batch: Batch) -> Derived:
+        return _same_rows(batch, {self.column: list(batch[self.source])})
+
+
+class swap(Edit):
+    """Exchange two columns: the other order of a pair."""
+
+    first: str
+    second: str
+
+    def reads(self) -> tuple[str, ...]:
+        return (self.first, self.second)
+
+    def apply(self, batch: Batch) -> Derived:
+        return _same_rows(batch, {self.first: list(batch[self.second]), self.second: list(batch[self.first])})
+
+
+class drop(Edit):
+    """Take columns away: the prompt without its image. They become empty text."""
+
+    columns: tuple[str, ...]
+
+    def reads(self) -> tuple[str, ...]:
+        return self.columns
+
+    def apply(self, batch: Batch) -> Derived:
+        return _same_rows(batch, {name: [""] * batch.size for name in self.columns})
+
+
+class replace(Edit):
+    """Replace every match of a regular expression in a text column: the response without its verdict."""
+
+    column: str
+    pattern: str
+    by: str = ""
+
+    def __post_init__(self) -> None:
+        try:
+            re.compile(self.pattern)
+        except re.error as error:
+            raise ExpressionError(f"edit.replace: {self.pattern!r} is not a regular expression: {error}") from None
+
+    def reads(self) -> tuple[str, ...]:
+        return (self.column,)
+
+    def apply(self, batch: Batch) -> Derived:
+        texts = batch.text(self.column)
+        return _same_rows(batch, {self.column: [t if t is None else re.sub(self.pattern, self.by, t) for t in texts]})
+
+
+class truncate(Edit):
+    """Keep the first `share` (in [0, 1]) of the characters of a text column."""
+
+    share: float
+    column: str = "response"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share <= 1:
+            raise ExpressionError(f"edit.truncate: share lies in [0, 1], got {self.share!r}")
+
+    def reads(self) -> tuple[str, ...]:
+        return (self.column,)
+
+    def apply(self, batch: Batch) -> Derived:
+        cut = [None if t is None else t[: round(self.share * len(t))] for t in batch.text(self.column)]
+        return _same_rows(batch, {self.column: cut})
+
+
+class prefixes(Edit):
+    """One derived row per item of an axis with text offsets (`step`): the response up to the end of that item.
+
+    `on(verify.Math(), prefixes())` says after each step whether the answer is already there.
+    """
+
+    axis: str = "step"
+    column: str = "response"
+
+    @property
+    def at(self) -> str:
+        return self.axis
+
+    def reads(self) -> tuple[str, ...]:
+        return (self.column, f"{self.axis}.end")
+
+    def apply(self, batch: Batch) -> Derived:
+        import numpy as np
+
+        axis = batch.axes[self.axis]
+        texts = batch.text(self.column)
+        ends = batch[f"{self.axis}.end"].tolist()
+        cut: list[str] = [(texts[row] or "")[:end] for row, end in zip(axis.index.tolist(), ends, strict=True)]
+        rows = batch.select(axis.index)
+        return Derived(rows.with_columns({self.column: cut}), np.arange(len(cut)))
+
+
+class forced_answer(Edit):
+    """Stop the reasoning, ask for the answer: `k` continuations of prompt + prefix + `cue` by a policy.
+
+    Args:
+        policy: who continues (`guerdon.protocols.Policy`).
+        axis: `step` to stop after every step (needs `step.end`), or `sample` to stop at the end.
+        k: continuations per stop; they are averaged.
+        cue: what is appended to make the policy answer.
+    """
+
+    policy: Policy
+    axis: str = "step"
+    k: int = 1
+    cue: str = "\n</think>\n\n"
+    column: str = "response"
+
+    @property
+    def at(self) -> str:
+        return self.axis
+
+    def reads(self) -> tuple[str, ...]:
+        return ("prompt", self.column, *([] if self.axis == "sample" else [f"{self.axis}.end"]))
+
+    def apply(self, batch: Batch) -> Derived:
+        import numpy as np
+
+        whole = self.axis == "sample"
+        stops = _same_rows(batch, {}) if whole else prefixes(self.axis, self.column).apply(batch)
+        heads = [(text or "") + self.cue for text in stops.batch.text(self.column)]
+        prompts = [(prompt or "") + head for prompt, head in zip(stops.batch.text("prompt"), heads, strict=True)]
+        given = self.policy.generate(prompts, self.k) if prompts else []
+        if [len(texts) for texts in given] != [self.k] * len(prompts):
+            raise DataError(
+                f"the policy was asked for {self.k} continuations of each of {len(prompts)} prompts, got others"
+            )
+        parent = np.repeat(stops.parent, self.k)
+        rows = stops.batch.select(np.repeat(np.arange(len(prompts)), self.k))
+        full = [head + text for head, texts in zip(heads, given, strict=True) for text in texts]
+        return Derived(rows.with_columns({self.column: full}), parent)
