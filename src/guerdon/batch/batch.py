@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, cast
@@ -131,9 +131,13 @@ class Batch:
         return Levels(self.size, self._group_codes if grouped else None, self.axes)
 
     def select(self, rows: ArrayLike) -> Batch:
-        """The chosen rows, in the order given: row numbers or a `[N]` bool mask."""
+        """The chosen rows, in the order given: row numbers from 0, or a `[N]` bool mask."""
         chosen = np.asarray(rows)
+        if chosen.dtype == bool and len(chosen) != self.size:
+            raise DataError(f"a mask needs one entry per row ({self.size} rows), got {len(chosen)}")
         chosen = np.flatnonzero(chosen) if chosen.dtype == bool else chosen.astype(np.int64)
+        if len(chosen) and not 0 <= chosen.min() <= chosen.max() < self.size:
+            raise DataError(f"rows lie in 0..{self.size - 1}, got {chosen.min()}..{chosen.max()}")
         problems: dict[int, str] = {}
         if self.problems:
             problems = {i: self.problems[row] for i, row in enumerate(chosen.tolist()) if row in self.problems}
@@ -168,17 +172,19 @@ class Batch:
         return Batch(self.columns, {**self.axes, name: axis}, self.problems, self.size)
 
     def rename(self, names: Mapping[str, str]) -> Batch:
-        """Columns under other names, `{new: old}`.
+        """Columns of the samples under other names, `{new: old}`; a column whose name is taken over is dropped.
 
         >>> Batch({"answer": ["2"]}).rename({"reference": "answer"})
         Batch(1 rows: reference)
         """
-        for old in names.values():
-            _ = self[old]
-        renamed = {old: new for new, old in names.items()}
-        taken = {new for new in names if new in self.columns and new not in renamed}
-        kept = {name: values for name, values in self.columns.items() if name not in taken}
-        return Batch({renamed.get(n, n): v for n, v in kept.items()}, self.axes, self.problems, self.size)
+        for new, old in names.items():
+            if self[old] is not self.columns.get(old) or "." in new:
+                raise DataError(
+                    f"rename({{{new!r}: {old!r}}}) would touch an axis: write batch.with_axis('token', "
+                    "Axis.from_lists(len(batch), {'logprob': <a list per row>}))"
+                )
+        columns = {new: self.columns[old] for old, news in _renamed(self.columns, names) for new in news}
+        return Batch(columns, self.axes, self.problems, self.size)
 
     @staticmethod
     def from_records(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str] | None = None) -> Batch:
@@ -199,8 +205,7 @@ class Batch:
             raise MissingColumn(
                 f"there is no column {absent[0]!r}; the rows have {', '.join(keys) or 'none'}.{suggest(absent[0], keys)}"
             )
-        ours = {old: new for new, old in (columns or {}).items()}
-        named = {ours.get(key, key): key for key in keys if ours.get(key, key) not in ours.values() or key in ours}
+        named = {name: key for key, names in _renamed(keys, columns or {}) for name in names}
         flat: dict[str, list[Any]] = {}
         lists: dict[str, dict[str, list[Any]]] = {}
         for name, key in named.items():
@@ -224,6 +229,13 @@ class Batch:
         return [dict(zip(columns, row, strict=True)) for row in _rows(columns, self.size)]
 
 
+def _renamed(names: Iterable[str], renames: Mapping[str, str]) -> Iterator[tuple[str, list[str]]]:
+    """Every name with what it is called after `renames` (`{new: old}`): nothing, if another one takes its place."""
+    for name in names:
+        news = [new for new, old in renames.items() if old == name]
+        yield name, news or ([] if name in renames else [name])
+
+
 def missing(value: Any) -> bool:
     """Whether a cell holds no value: None or NaN."""
     return value is None or (isinstance(value, float) and math.isnan(value))
@@ -239,6 +251,8 @@ def text_of(value: Any, whole: bool = False) -> str | None:
         return value
     if missing(value):
         return None
+    if isinstance(value, tuple | np.ndarray):
+        value = list(cast("Iterable[Any]", value))
     if (
         isinstance(value, list)
         and value
@@ -255,14 +269,14 @@ def _content(content: Any) -> str:
     """The text of a chat message: a string, or a list of parts of which the text ones count."""
     if isinstance(content, list):
         parts = cast("list[Any]", content)
-        return "".join(str(part.get("text", "")) if isinstance(part, dict) else str(part) for part in parts)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+        return "".join(str(part.get("text") or "") if isinstance(part, dict) else str(part) for part in parts)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
     return "" if content is None else str(content)
 
 
 def _number(value: Any) -> float:
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return math.nan
 
 
@@ -271,8 +285,9 @@ def _nothing(size: int) -> NDArray[Any]:
 
 
 def _join(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    alike = len({part.dtype.kind == "O" for part in parts}) == 1
-    return np.concatenate(parts if alike else [part.astype(object) for part in parts])
+    filled = [part for part in parts if len(part)] or list(parts[:1])
+    alike = len({part.dtype.kind for part in filled}) == 1
+    return np.concatenate(filled if alike else [part.astype(object) for part in filled])
 
 
 def _join_axes(parts: Sequence[tuple[Axis | None, int]]) -> Axis:

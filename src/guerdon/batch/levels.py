@@ -7,7 +7,7 @@ N samples, G groups, M items of an axis.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, cast
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from guerdon.errors import DataError, LevelError
 
-__all__ = ["Array", "Axis", "Index", "Levels", "Segments", "codes_of", "combine"]
+__all__ = ["Array", "Axis", "Index", "Levels", "Segments", "as_column", "codes_of", "combine"]
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -96,19 +96,27 @@ class Axis:
         return Axis(self.counts[rows], {name: values[items] for name, values in self.columns.items()})
 
 
+ALIKE: tuple[set[type], ...] = ({bool, np.bool_}, {int, np.int64}, {float, np.float64})
+
+
 def as_column(values: Any) -> NDArray[Any]:
-    """`values` as a one-dimensional array: numbers and bools keep a numeric dtype, the rest is `object`."""
+    """`values` as a one-dimensional array: all bools, all ints or all floats keep a numeric dtype, the rest is `object`.
+
+    Ints beside floats stay apart, so that 18 does not turn into the text "18.0".
+
+    >>> as_column([1, 2]).dtype.kind, as_column([1, 2.5]).dtype.kind
+    ('i', 'O')
+    """
     if isinstance(values, np.ndarray):
         array = cast("NDArray[Any]", values)
         if array.ndim == 1 and array.dtype.kind in "biufO":
             return array
     rows: list[Any] = list(cast(Any, values))
     kinds: set[type] = {type(value) for value in rows}
-    if kinds and kinds <= {bool, int, float, np.bool_, np.float64, np.int64}:
-        try:
-            return np.asarray(rows)
-        except OverflowError:
-            pass
+    if kinds and any(kinds <= alike for alike in ALIKE):
+        numeric: NDArray[Any] = np.asarray(rows)
+        if numeric.dtype.kind in ("f" if kinds <= ALIKE[2] else "biu"):
+            return numeric
     column = np.empty(len(rows), dtype=object)
     column[:] = rows if not kinds & {list, tuple, np.ndarray} else None
     if kinds & {list, tuple, np.ndarray}:
@@ -128,15 +136,28 @@ def codes_of(values: NDArray[Any]) -> tuple[Index, int]:
     import pyarrow
 
     pa: Any = pyarrow
+    if values.dtype.kind == "f":
+        values = values + 0.0
     try:
         indices = pa.array(values, from_pandas=True).dictionary_encode().indices
-    except (AttributeError, pa.ArrowException):
-        indices = pa.array([repr(value) for value in values.tolist()]).dictionary_encode().indices
+    except (AttributeError, pa.ArrowException, OverflowError, UnicodeEncodeError):
+        number: dict[Hashable, int] = {}
+        found = [number.setdefault(_key(value), len(number)) for value in values.tolist()]
+        return np.array(found, np.int64), len(number)
     codes = np.asarray(indices.to_numpy(zero_copy_only=False), dtype=np.float64)
     size = int(np.nanmax(codes, initial=-1.0)) + 1
     if np.isnan(codes).any():
         return _by_appearance(np.where(np.isnan(codes), size, codes).astype(np.int64), size + 1)
     return codes.astype(np.int64), size
+
+
+def _key(value: Any) -> Hashable:
+    """`value` as a key of a dict: equal content, equal key; None for a missing value."""
+    if isinstance(value, list | tuple | np.ndarray):
+        return tuple(_key(item) for item in cast("Iterable[Any]", value))
+    if isinstance(value, dict):
+        return frozenset((name, _key(item)) for name, item in cast("dict[Any, Any]", value).items())
+    return None if value is None or (isinstance(value, float) and value != value) else value
 
 
 def _by_appearance(codes: Index, size: int) -> tuple[Index, int]:
@@ -205,6 +226,12 @@ class Segments:
         """`[size]` total per piece; 0 for an empty piece."""
         return np.bincount(self.codes, weights=x, minlength=self.size).astype(np.float64, copy=False)
 
+    def mean(self, x: Array) -> Array:
+        """`[size]` mean per piece, never outside the values of the piece; NaN for an empty piece."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            rough = self.sum(x) / self.counts
+        return np.clip(rough, self.extreme(x, np.minimum, np.nan), self.extreme(x, np.maximum, np.nan))
+
     def extreme(self, x: Array, of: np.ufunc, empty: float) -> Array:
         """`[size]` `np.minimum` or `np.maximum` per piece; `empty` for a piece without rows."""
         out = np.full(self.size, empty)
@@ -218,12 +245,9 @@ class Segments:
         """`[size]` mean and variance Σ(x − x̄)² / (n − ddof) per piece, NaN where n ≤ ddof; equal values vary exactly 0."""
         n = self.counts
         with np.errstate(invalid="ignore", divide="ignore"):
-            mean = self.sum(x) / n
+            mean = self.mean(x)
             deviation = x - mean[self.codes]
-            low = self.extreme(x, np.minimum, np.nan)
-            constant = low == self.extreme(x, np.maximum, np.nan)
-            squares = np.where(constant, 0.0, self.sum(deviation * deviation))
-            return np.where(constant, low, mean), np.where(n > ddof, squares / (n - ddof), np.nan)
+            return mean, np.where(n > ddof, self.sum(deviation * deviation) / (n - ddof), np.nan)
 
     def sorted(self, x: Array) -> Index:
         """`[M]` rows piece after piece, smallest `x` first, NaN last, ties in row order."""

@@ -1,7 +1,7 @@
 """Advantages relative to the other responses to the same prompt.
 
-This is the one place where an unscored sample (NaN) becomes a number: it gets advantage 0, no signal, and counts in no
-mean. So does a sample alone in its group, and every sample of a group whose rewards are equal.
+This is the one place where an unscored sample (NaN, also ±∞) becomes a number: it gets advantage 0, no signal, and
+counts in no mean. So does a sample alone in its group, and every sample of a group whose rewards are equal.
 """
 
 from __future__ import annotations
@@ -108,6 +108,6 @@ def _centred(rewards: ArrayLike, group: ArrayLike) -> tuple[Array, Segments, Ind
     labels = np.asarray(group)
     check_shapes("N", rewards=r, group=labels)
     pieces = Segments.of(labels)
-    known = ~np.isnan(r)
+    known = np.isfinite(r)
     scored = Segments(pieces.codes[known], pieces.size)
-    return r - scored.moments(r[known])[0][pieces.codes], scored, pieces.codes
+    return np.where(known, r, np.nan) - scored.mean(r[known])[pieces.codes], scored, pieces.codes

@@ -63,7 +63,8 @@ def _aggregate(
     number = None if empty is None else float(empty)
     if over is None:
         return Reduce(op, lift(x), str(to), mask, number, params)
-    return Window(op, lift(x), over if isinstance(over, tuple) else (over,), mask, number, params)
+    keys = tuple(over) if isinstance(over, tuple | list) else (over,)
+    return Window(op, lift(x), keys, mask, number, params)
 
 
 def mean(

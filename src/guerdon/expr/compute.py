@@ -37,9 +37,12 @@ class Arithmetic:
         self.after: dict[str, Memory] = dict(memory)
         self.values: dict[Expr, Array] = {}
         self._segments: dict[tuple[Any, ...], Segments] = {}
+        self._owners: dict[str, State] = {}
 
     def value(self, expr: Expr) -> Array:
         """`[size of its level]` float64, NaN where unscored."""
+        if _holds_prev(expr):
+            raise ExpressionError(f"`prev` means something only in the first argument of recur(...), not in {expr}")
         with np.errstate(all="ignore"):
             for node in postorder(expr, lambda node: node not in self.values and not _holds_prev(node)):
                 if node not in self.values and not _holds_prev(node):
@@ -74,7 +77,7 @@ class Arithmetic:
 
     def _column(self, name: str) -> Array:
         axis_name, dot, column = name.partition(".")
-        if dot and name not in self.batch:
+        if dot and name not in self.batch and column in ("position", "count"):
             axis = self.levels.axis(axis_name)
             values = axis.position if column == "position" else np.repeat(axis.counts, axis.counts)
             return values.astype(np.float64)
@@ -102,8 +105,10 @@ class Arithmetic:
         if key == level and axis_level(level):
             axis = self.levels.axis(level)
             return axis.position, int(axis.counts.max(initial=0))
+        if "." in key:
+            return self.batch.codes(key) if key in self.batch else self._codes(level, Column(key))
         codes, size = self.batch.codes(key)
-        return (codes, size) if "." in key else (codes[self.levels.to_sample(level)], size)
+        return codes[self.levels.to_sample(level)], size
 
     def _counting(self, node: Reduce | Window, level: str) -> tuple[Array, NDArray[np.bool_]]:
         x = self.at(node.arg, level)
@@ -184,6 +189,9 @@ class Arithmetic:
         return recur(start if order is None else start[order], sequences, lambda v, items: step(v, items))
 
     def _state(self, node: State) -> Array:
+        owner = self._owners.setdefault(node.key, node)
+        if owner != node:
+            raise ExpressionError(f"two different memories are called {node.key!r}: {owner} and {node}")
         memory = dict(self.before.get(node.key, {}))
         arg = node.args[0]
         if node.op == "knn":
@@ -201,7 +209,7 @@ class Arithmetic:
                 f"knn needs vectors of one length on axis {arg.level!r}, got {sorted(set(counts.tolist()))}"
             )
         vectors = np.full((self.levels.rows, width), np.nan)
-        vectors[counts > 0] = self.values[arg].reshape(-1, width)
+        vectors[counts > 0] = self.values[arg].reshape(np.count_nonzero(counts), width)
         keep = np.ones(self.levels.rows) if node.where is None else self.at(node.where, "sample")
         params: dict[str, Any] = dict(node.params)
         return knn(memory, vectors, keep, **params)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property
 from hashlib import blake2b
+from numbers import Real
 from typing import TYPE_CHECKING, Any, NoReturn, cast, dataclass_transform
 
 from guerdon.errors import ExpressionError, LevelError
@@ -212,12 +213,7 @@ def lift(value: object) -> Expr:
     """`value` as an expression; ExpressionError for what is neither a number nor an expression."""
     if isinstance(value, Expr):
         return value
-    if isinstance(value, bool | int | float) or type(value).__name__ in (
-        "float64",
-        "float32",
-        "int64",
-        "bool_",
-    ):
+    if isinstance(value, Real) or type(value).__name__ in ("bool", "bool_"):
         return Const(float(cast(float, value)))
     raise ExpressionError(
         f"expected a number or an expression, got {type(value).__name__} {value!r:.80}. A column is col('name')"

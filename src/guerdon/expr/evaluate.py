@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -64,26 +64,22 @@ def evaluate(
         >>> evaluate(col("score") - mean(col("score"), over="group"), batch).values
         array([ 0.5, -0.5,  0. ])
     """
-    call = evaluate_async(
-        expr, batch, state=state, t=t, cache=cache, workers=workers, on_error=on_error, progress=progress
-    )
+    box: list[Scores] = []
+
+    async def fill_box() -> None:
+        box.append(
+            await evaluate_async(
+                expr, batch, state=state, t=t, cache=cache, workers=workers, on_error=on_error, progress=progress
+            )
+        )
+
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(call)
-    box: list[Any] = []
-
-    def run() -> None:
-        try:
-            box.append(asyncio.run(call))
-        except BaseException as error:
-            box.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    if isinstance(box[0], BaseException):
-        raise box[0]
+        asyncio.run(fill_box())
+    else:
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, fill_box()).result()
     return box[0]
 
 
@@ -105,7 +101,7 @@ async def evaluate_async(
     if t is not None:
         batch = batch.with_columns({"t": np.full(batch.size, float(t))})
     check(planned, batch)
-    runner = Runner(batch, cache or MemoryCache(), lambda: shared_pool(workers), progress)
+    runner = Runner(batch, MemoryCache() if cache is None else cache, lambda: shared_pool(workers), progress)
     arithmetic = Arithmetic(batch, batch.levels(), state or {})
     runs = await _leaves(planned, arithmetic, runner)
     scores = _collect(planned, arithmetic, runs)

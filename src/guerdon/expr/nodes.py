@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import cast
 
-from guerdon.errors import LevelError
+from guerdon.errors import ExpressionError, LevelError
 from guerdon.expr.core import ORDER, Expr, Params, join, rank_of
 
 __all__ = ["Reduce", "Scan", "State", "Window"]
@@ -59,6 +60,9 @@ class Window(Expr):
     def __post_init__(self) -> None:
         level = self.level
         call = f"{self.op}({self.arg}, over={self.over!r})"
+        keys = cast("tuple[object, ...]", self.over)
+        if not keys or not all(isinstance(key, str | Expr) for key in keys):
+            raise ExpressionError(f"{call}: a key is a name or an expression; for everything write over='batch'")
         if level == "batch":
             raise LevelError(f"{call}: there is one value for the whole batch, nothing to look over")
         for key in self.over:
@@ -134,6 +138,11 @@ class State(Expr):
             raise LevelError(
                 f"{self.op} takes {help_}, {self.args[0]} is per {given}"
                 + ("" if wanted == "axis" else f": reduce it, e.g. mean(x, to={wanted!r})")
+            )
+        if self.where is not None and rank_of(self.where.level) > rank_of("sample"):
+            raise LevelError(
+                f"{self.op}: where= chooses samples, {self.where} is per {self.where.level}: reduce it, "
+                "e.g. any(x, to='sample')"
             )
 
     @property

@@ -17,7 +17,7 @@ import atexit
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from math import inf
 from threading import Condition, RLock, Thread, current_thread
 from time import monotonic
@@ -80,7 +80,7 @@ class Pool:
         timeout: float,
         prepare: Callable[[], object] | None = None,
         on_done: Callback = None,
-    ) -> Iterator[tuple[int, Any]]:
+    ) -> Generator[tuple[int, Any]]:
         """`fn(*item)` for every item: pairs (index, value) as they become known, each index once.
 
         An item without a value yields (index, `Failed(reason)`): `fn` raised, ran for more than `timeout`, or
@@ -142,7 +142,7 @@ class Pool:
         if self._closed:
             raise GuerdonError("the pool is closed: make another")
 
-    def _results(self, job: Job, on_done: Callback) -> Iterator[tuple[int, Any]]:
+    def _results(self, job: Job, on_done: Callback) -> Generator[tuple[int, Any]]:
         drivers = [Thread(target=self._drive, args=(job,), daemon=True) for _ in range(job.drivers)]
         left = len(job.items)
         try:

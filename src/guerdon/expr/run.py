@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from threading import Event
 from typing import Any, cast
 
@@ -20,8 +19,9 @@ from guerdon.errors import DataError, GuerdonError, Unscored
 from guerdon.expr.cache import Cache, key
 from guerdon.expr.core import axis_level
 from guerdon.expr.pool import Failed, Pool
+from guerdon.expr.remote import ask
 from guerdon.expr.show import show
-from guerdon.expr.source import AsyncSource, Limits, Ragged, RowSource, Source
+from guerdon.expr.source import AsyncSource, Ragged, RowSource, Source
 
 __all__ = ["Failure", "LeafRun", "Progress", "Runner"]
 
@@ -57,10 +57,11 @@ class LeafRun:
 
 @dataclass
 class _Rows:
-    """The distinct rows a source is asked for: `items[u]` is scored once, `which[i]` says which one row i is."""
+    """The distinct rows a source is asked for: `items[u]` is scored once; row `rows[i]` is item `which[i]`."""
 
     items: list[tuple[Any, ...]]
-    which: list[int]
+    rows: Index
+    which: Index
     failed: list[Failure]
 
 
@@ -88,53 +89,64 @@ class Runner:
 
     async def _by_row(self, source: RowSource | AsyncSource, name: str, rows: Index) -> LeafRun:
         chosen = self._distinct(source, name, rows)
-        run = LeafRun(name, np.empty(0), chosen.failed, asked=len(rows), distinct=len(chosen.items))
-        scores: dict[int, Score | Failed] = {}
-        if isinstance(source, RowSource):
-            scores = {u: done for u, item in enumerate(chosen.items) if (done := _quick(source, item)) is not None}
-            run.quick = len(scores)
-        open_ = [u for u in range(len(chosen.items)) if u not in scores]
-        keys = self._keys(source, chosen.items, open_)
-        known = self.cache.get_many(list(keys.values())) if keys else {}
-        scores |= {u: known[k] for u, k in keys.items() if k in known}
-        run.cached = len(known)
-        open_ = [u for u in open_ if u not in scores]
-        run.calls = len(open_)
+        scores = _quick(source, chosen.items) if isinstance(source, RowSource) else [None] * len(chosen.items)
+        open_ = [u for u, score in enumerate(scores) if score is None]
+        run = LeafRun(name, np.empty(0), asked=len(rows), distinct=len(chosen.items), quick=len(scores) - len(open_))
         if open_:
-            store = _Store(self, keys)
-            report = self._reporter(name, len(open_))
-            try:
-                asked = {u: chosen.items[u] for u in open_}
-                ask = self._workers if isinstance(source, RowSource) else self._calls
-                await ask(
-                    cast(Any, source),
-                    asked,
-                    lambda u, score: (scores.__setitem__(u, score), store(u, score), report()),
-                )
-            finally:
-                store.flush()
-        run.values, failed = _gather(source, name, self.batch.size, chosen, scores, rows)
-        run.failures += failed
+            await self._ask(source, run, chosen.items, scores, open_)
+        run.values, failed = _gather(source, name, self.batch.size, chosen, scores)
+        run.failures = chosen.failed + failed
         return run
 
+    async def _ask(
+        self,
+        source: RowSource | AsyncSource,
+        run: LeafRun,
+        items: list[tuple[Any, ...]],
+        scores: list[Any],
+        open_: list[int],
+    ) -> None:
+        """Fill in `scores[u]` for the items in `open_`: from the cache, else from workers or remote calls."""
+        label = source.digest.hex()
+        keys = {u: key(label, items[u]) for u in open_}
+        known = self.cache.get_many(list(keys.values()))
+        for u in open_:
+            scores[u] = known.get(keys[u])
+        asked = {u: items[u] for u in open_ if scores[u] is None}
+        run.cached, run.calls = len(open_) - len(asked), len(asked)
+        store = _Store(self, keys)
+        report = self._reporter(run.name, len(asked))
+
+        def done(u: int, score: Any) -> None:
+            scores[u] = score if isinstance(score, Failed) else _checked(source, score)
+            store(u, scores[u])
+            report()
+
+        try:
+            await (self._workers(source, asked, done) if isinstance(source, RowSource) else ask(source, asked, done))
+        finally:
+            store.flush()
+
     def _distinct(self, source: Source, name: str, rows: Index) -> _Rows:
-        columns = [self._column(column, column in source.raw) for column in source.reads()]
-        texts = [(i, column) for i, column in enumerate(source.reads()) if column not in source.raw]
-        number: dict[Any, int] = {}
-        chosen = _Rows([], [], [])
-        for row in rows.tolist():
-            item = tuple(column[row] for column in columns)
-            lacking = next((column for i, column in texts if item[i] is None), None)
-            if lacking is not None:
-                chosen.failed.append(Failure(row, name, f"{lacking} is missing"))
-                chosen.which.append(-1)
-                continue
-            label: Any = key("", item) if source.raw else item
-            u = number.setdefault(label, len(number))
-            if u == len(chosen.items):
-                chosen.items.append(item)
-            chosen.which.append(u)
-        return chosen
+        """Equal rows once; a row without a text that the source needs fails here."""
+        reads = source.reads()
+        columns = [self._column(column, column in source.raw) for column in reads]
+        if len(rows) != self.batch.size:
+            columns = [[column[row] for row in rows.tolist()] for column in columns]
+        failed: dict[int, Failure] = {}
+        for column, values in zip(reads, columns, strict=True):
+            if column not in source.raw and None in values:
+                gaps = [i for i, value in enumerate(values) if value is None and i not in failed]
+                failed |= {i: Failure(int(rows[i]), name, f"{column} is missing") for i in gaps}
+        if failed:
+            kept = [i for i in range(len(rows)) if i not in failed]
+            columns, rows = [[values[i] for i in kept] for values in columns], rows[kept]
+        pairs: list[tuple[Any, ...]] = list(zip(*columns, strict=True)) if columns else [()] * len(rows)
+        labels: list[Any] = [key("", pair) for pair in pairs] if source.raw else pairs
+        item_of = dict(zip(labels, pairs, strict=True))
+        number = {label: u for u, label in enumerate(item_of)}
+        which = np.fromiter(map(number.__getitem__, labels), np.int64, len(labels))
+        return _Rows(list(item_of.values()), rows, which, list(failed.values()))
 
     def _column(self, name: str, raw: bool) -> list[Any]:
         if (name, raw) not in self._columns:
@@ -146,12 +158,6 @@ class Runner:
                 values = self.batch[name].tolist() if raw else self.batch.text(name)
             self._columns[(name, raw)] = values
         return self._columns[(name, raw)]
-
-    def _keys(self, source: Source, items: Sequence[tuple[Any, ...]], which: Sequence[int]) -> dict[int, bytes]:
-        if not which:
-            return {}
-        label = source.digest.hex()
-        return {u: key(label, items[u]) for u in which}
 
     def _reporter(self, name: str, total: int) -> Callable[[], None]:
         done = 0
@@ -193,34 +199,6 @@ class Runner:
         finally:
             stop.set()
 
-    async def _calls(
-        self, source: AsyncSource, items: Mapping[int, tuple[Any, ...]], done: Callable[[int, Any], object]
-    ) -> None:
-        limits = source.limits
-        slots = asyncio.Semaphore(limits.concurrency)
-        pace = _Pace(limits.per_second)
-
-        async def call(u: int, item: tuple[Any, ...]) -> None:
-            async with slots:
-                done(u, await _with_retries(partial(source.score_row, *item), limits, pace))
-
-        waiting = iter(items.items())
-        running: set[asyncio.Task[None]] = set()
-        try:
-            while True:
-                for u, item in waiting:
-                    running.add(asyncio.ensure_future(call(u, item)))
-                    if len(running) >= 2 * limits.concurrency:
-                        break
-                if not running:
-                    return
-                finished, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-                for task in finished:
-                    task.result()
-        finally:
-            for task in running:
-                task.cancel()
-
 
 class _Store:
     """Hands scores to the cache in portions, so that an interrupted run loses at most the last second."""
@@ -247,38 +225,20 @@ class _Store:
         self.last = time.monotonic()
 
 
-class _Pace:
-    """Starts at most `per_second` calls a second."""
-
-    def __init__(self, per_second: float | None) -> None:
-        self.gap = 0.0 if per_second is None else 1.0 / per_second
-        self.next = 0.0
-
-    async def wait(self) -> None:
-        now = time.monotonic()
-        self.next = max(self.next, now) + self.gap
-        if self.next - self.gap > now:
-            await asyncio.sleep(self.next - self.gap - now)
-
-
-async def _with_retries(call: Callable[[], Any], limits: Limits, pace: _Pace) -> Score | Failed:
-    reason = ""
-    for attempt in range(limits.retries + 1):
-        if attempt:
-            await asyncio.sleep(limits.backoff * 2 ** (attempt - 1))
-        await pace.wait()
-        try:
-            return _number(await asyncio.wait_for(call(), limits.timeout))
-        except Unscored as error:
-            return Failed(str(error))
-        except TimeoutError:
-            reason = f"no answer within {limits.timeout:g} s"
-        except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
-    return Failed(f"{reason} ({limits.retries + 1} tries)")
+def _quick(source: RowSource, items: list[tuple[Any, ...]]) -> list[Any]:
+    """What the source says at once: a score, `Failed`, or None for what it leaves open."""
+    if type(source).quick is RowSource.quick:
+        return [None] * len(items)
+    try:
+        scores: list[Any] = [source.quick(*item) for item in items]
+    except Exception:
+        scores = [_guarded(source, item) for item in items]
+    if set(map(type, scores)) <= {float, type(None)} and not axis_level(source.level):
+        return scores
+    return [s if s is None or isinstance(s, Failed) else _checked(source, s) for s in scores]
 
 
-def _quick(source: RowSource, item: tuple[Any, ...]) -> Score | Failed | None:
+def _guarded(source: RowSource, item: tuple[Any, ...]) -> Any:
     try:
         return source.quick(*item)
     except Unscored as error:
@@ -287,15 +247,17 @@ def _quick(source: RowSource, item: tuple[Any, ...]) -> Score | Failed | None:
         return Failed(f"{type(error).__name__}: {error}")
 
 
-def _number(score: Any) -> Score | Failed:
-    """What a source returned, as a float or a list of floats."""
+def _checked(source: Source, score: Any) -> Score | Failed:
+    """What a source returned as a float, or as a list of floats where it opens an axis."""
+    ragged = axis_level(source.level)
     try:
-        if isinstance(score, list | tuple | np.ndarray):
-            return [float(v) for v in cast("Sequence[Any]", score)]
-        return float(score)
+        if isinstance(score, list | tuple | np.ndarray) == ragged:
+            return [float(v) for v in cast("Sequence[Any]", score)] if ragged else float(score)
     except (TypeError, ValueError):
-        given = cast(Any, score)
-        return Failed(f"returned {type(given).__name__} {given!r:.60} where a number was expected")
+        pass
+    wanted = f"a list, one number per {source.level}" if ragged else "one number"
+    given: Any = score
+    return Failed(f"returned {type(given).__name__} {given!r:.60} where {wanted} was expected")
 
 
 def _whole(source: Source, batch: Batch, rows: Index) -> Array | Ragged:
@@ -327,29 +289,21 @@ def _whole(source: Source, batch: Batch, rows: Index) -> Array | Ragged:
 
 
 def _gather(
-    source: Source, name: str, size: int, chosen: _Rows, scores: Mapping[int, Any], rows: Index
+    source: Source, name: str, size: int, chosen: _Rows, scores: list[Any]
 ) -> tuple[Array | Ragged, list[Failure]]:
-    final = {u: score if isinstance(score, Failed) else _number(score) for u, score in scores.items()}
-    ragged = axis_level(source.level)
-    for u, score in final.items():
-        if not isinstance(score, Failed) and isinstance(score, Sequence) != ragged:
-            wanted = f"a list, one number per {source.level}" if ragged else "one number"
-            final[u] = Failed(f"returned {score!r:.60} where {wanted} was expected")
-    failures = [
-        Failure(row, name, cast(Failed, final[u]).reason)
-        for row, u in zip(rows.tolist(), chosen.which, strict=True)
-        if u >= 0 and isinstance(final[u], Failed)
-    ]
-    if ragged:
-        lists: list[list[float]] = [
-            [] if u < 0 or isinstance(final[u], Failed) else cast("list[float]", final[u]) for u in chosen.which
-        ]
+    """Scores of the distinct items, dealt out to the rows; a record for every row whose item failed."""
+    reasons = {u: score.reason for u, score in enumerate(scores) if type(score) is Failed}
+    failures: list[Failure] = []
+    if reasons:
+        hit = np.isin(chosen.which, list(reasons))
+        pairs = zip(chosen.rows[hit].tolist(), chosen.which[hit].tolist(), strict=True)
+        failures = [Failure(row, name, reasons[u]) for row, u in pairs]
+    if axis_level(source.level):
+        lists: list[list[float]] = [[] if u in reasons else scores[u] for u in chosen.which.tolist()]
         counts = np.zeros(size, np.int64)
-        counts[rows] = [len(items) for items in lists]
+        counts[chosen.rows] = [len(items) for items in lists]
         return Ragged(np.array([v for items in lists for v in items], dtype=np.float64), counts), failures
-    table = np.array(
-        [math.nan if isinstance(final[u], Failed) else final[u] for u in range(len(chosen.items))] + [math.nan]
-    )
+    table = np.array([math.nan if u in reasons else score for u, score in enumerate(scores)], dtype=np.float64)
     values = np.full(size, np.nan)
-    values[rows] = table[np.array(chosen.which, dtype=np.int64)]
+    values[chosen.rows] = table[chosen.which]
     return values, failures

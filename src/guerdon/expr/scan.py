@@ -93,9 +93,8 @@ def _latch(x: Array, sequences: Sequences) -> Array:
 
 
 def _first_where(x: Array, sequences: Sequences) -> Array:
-    seen = _latch(x, sequences)
-    before = _shift(seen, np.zeros_like(seen), sequences, 1)
-    return np.where(before == 1, 0.0, np.where(np.isnan(before), np.nan, seen))
+    before = _shift(_latch(x, sequences), np.zeros_like(x), sequences, 1)
+    return np.where((x == 0) | (before == 1), 0.0, np.where(np.isnan(x) | np.isnan(before), np.nan, 1.0))
 
 
 def _cummax(x: Array, sequences: Sequences) -> Array:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from guerdon.batch.levels import Array
+from guerdon.errors import DataError
 
 __all__ = ["STATE", "Memory", "knn"]
 
@@ -85,8 +86,13 @@ STATE: Mapping[str, Callable[..., Step]] = {
 
 
 def knn(memory: Memory, x: Array, keep: Array, *, k: int, capacity: int, metric: str) -> Step:
-    """Mean distance of the rows of `x` `[N, D]` to their `k` nearest in memory; rows with `keep` 1 are remembered."""
-    stored = np.asarray(memory.get("vectors", []), dtype=np.float64).reshape(-1, x.shape[1])
+    """Mean distance of the rows of `x` `[N, D]` to their `k` nearest in memory; rows with `keep` not 0 are remembered."""
+    vectors: list[list[float]] = memory.get("vectors", [])
+    if not x.shape[1]:
+        return np.full(len(x), np.nan), {"vectors": vectors}
+    if vectors and len(vectors[0]) != x.shape[1]:
+        raise DataError(f"knn remembers vectors of {len(vectors[0])} numbers, this batch has vectors of {x.shape[1]}")
+    stored = np.asarray(vectors, dtype=np.float64).reshape(-1, x.shape[1])
     if metric == "cosine":
         norm = np.linalg.norm(x, axis=1, keepdims=True)
         x = np.where(norm > 0, x / np.where(norm > 0, norm, 1.0), np.nan)
@@ -94,15 +100,14 @@ def knn(memory: Memory, x: Array, keep: Array, *, k: int, capacity: int, metric:
     out = np.full(len(x), np.nan)
     if len(stored) and usable.any():
         out[usable] = _nearest(x[usable], stored, min(k, len(stored)), metric)
-    added = np.concatenate([stored, x[usable & (keep == 1)]])[-capacity:]
+    added = np.concatenate([stored, x[usable & (keep != 0) & ~np.isnan(keep)]])[-capacity:]
     return out, {"vectors": added.tolist()}
 
 
 def _nearest(x: Array, stored: Array, k: int, metric: str) -> Array:
+    """Cosine: from the dot products. Euclidean: those rank the candidates, the differences measure the `k` chosen ones."""
     dots = x @ stored.T
     if metric == "cosine":
-        distances = 1 - dots
-    else:
-        squares = (x**2).sum(axis=1)[:, None] + (stored**2).sum(axis=1)[None, :] - 2 * dots
-        distances = np.sqrt(np.maximum(squares, 0.0))
-    return np.partition(distances, k - 1, axis=1)[:, :k].mean(axis=1)
+        return np.clip(np.partition(1 - dots, k - 1, axis=1)[:, :k], 0.0, 2.0).mean(axis=1)
+    nearest = np.argpartition((stored**2).sum(axis=1) - 2 * dots, k - 1, axis=1)[:, :k]
+    return np.mean([np.linalg.norm(x - stored[chosen], axis=1) for chosen in nearest.T], axis=0)

@@ -141,7 +141,7 @@ def _quantile(x: Array, pieces: Segments, place: Index, *, q: float, method: str
     low = ordered[np.minimum(starts + below, len(x) - 1)]
     high = ordered[np.minimum(starts + above, len(x) - 1)]
     share = at - below
-    return np.where(low == high, low, low * (1 - share) + high * share)
+    return np.where((low == high) | (share == 0), low, low * (1 - share) + high * share)
 
 
 def _end(x: Array, pieces: Segments, last: bool) -> Array:
@@ -197,7 +197,7 @@ def _max(x: Array, pieces: Segments, place: Index) -> Array:
 
 
 def _mean(x: Array, pieces: Segments, place: Index) -> Array:
-    return pieces.sum(x) / pieces.counts
+    return pieces.mean(x)
 
 
 def _min(x: Array, pieces: Segments, place: Index) -> Array:
@@ -260,11 +260,11 @@ def _rank(x: Array, counts: Mask, pieces: Segments, *, ties: str, pct: bool) -> 
 
 
 def _zscore(x: Array, counts: Mask, pieces: Segments, *, ddof: int) -> Array:
-    mean, variance = Segments(pieces.codes[counts], pieces.size).moments(x[counts], ddof)
-    spread = np.sqrt(variance)[pieces.codes]
-    centred = x - mean[pieces.codes]
-    known = np.isnan(spread) & (Segments(pieces.codes[counts], pieces.size).counts > 0)[pieces.codes]
-    return np.where((spread == 0) | known, np.where(np.isnan(x), np.nan, 0.0), centred / spread)
+    inner = Segments(pieces.codes[counts], pieces.size)
+    mean, variance = inner.moments(x[counts], ddof)
+    spread, n = np.sqrt(variance)[pieces.codes], inner.counts[pieces.codes]
+    still = (spread == 0) | ((n > 0) & (n <= ddof))
+    return np.where(still, np.where(np.isnan(x), np.nan, 0.0), (x - mean[pieces.codes]) / spread)
 
 
 def _softmax(x: Array, counts: Mask, pieces: Segments, *, temperature: float) -> Array:
@@ -279,7 +279,7 @@ def _softmax(x: Array, counts: Mask, pieces: Segments, *, temperature: float) ->
 def _leave_one_out(x: Array, counts: Mask, pieces: Segments) -> Array:
     inner = Segments(pieces.codes[counts], pieces.size)
     n = inner.counts[pieces.codes] - counts
-    mean = (inner.sum(x[counts]) / inner.counts)[pieces.codes]
+    mean = inner.mean(x[counts])[pieces.codes]
     return np.where(n == 0, np.nan, np.where(counts, mean + (mean - x) / n, mean))
 
 

@@ -92,7 +92,9 @@ def vocabulary(namespace: str = "") -> Mapping[str, Callable[..., Any]]:
     modules = [importlib.import_module(NAMESPACES[namespace])] if namespace else list(WORDS)
     words = {name: getattr(module, name) for module in modules for name in module.__all__}
     return {
-        name: word for name, word in words.items() if callable(word) and not isinstance(word, Expr) and name != "Edit"
+        name: word
+        for name, word in words.items()
+        if callable(word) and not isinstance(word, Expr) and name not in ("Derived", "Edit")
     }
 
 

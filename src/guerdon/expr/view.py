@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from guerdon.batch.levels import Index
     from guerdon.protocols import Policy
 
-__all__ = ["Edit", "assign", "drop", "forced_answer", "prefixes", "replace", "swap", "truncate"]
+__all__ = ["Derived", "Edit", "assign", "drop", "forced_answer", "prefixes", "replace", "swap", "truncate"]
 
 
 class Derived(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from guerdon.errors import ExpressionError
 from guerdon.expr import (
     Expr,
     bucket,
@@ -11,7 +12,6 @@ from guerdon.expr import (
     ceil,
     clip,
     cos,
-    count,
     discounted,
     eq,
     hold,
@@ -39,7 +39,7 @@ __all__ = [
 def grpo_lambda(correct: Expr, length: Expr, *, alpha: float, lam: float) -> Expr:
     """Let length count only in the groups of the batch that are answered best.
 
-        r = correct · (1 − α σ(z))    in the ⌊λG⌋ groups of the batch with the highest share of correct responses
+        r = correct · (1 − α σ(z))    in the ⌊λG⌋ of the G groups that have the highest share of correct responses
         r = correct                   in the others
         z = (length − mean) / std     over the correct responses of the group; 0 where std is 0
 
@@ -47,29 +47,29 @@ def grpo_lambda(correct: Expr, length: Expr, *, alpha: float, lam: float) -> Exp
         correct: 0 or 1 per sample.
         length: size of the response, in any unit (only its z-score counts).
         alpha: largest share of the reward that length can cost, in [0, 1). The paper's value is not confirmed: no default.
-        lam: share of the groups in which length counts, in [0, 1]. Not confirmed either.
+        lam: share of the groups in which length counts, in [0, 1]; the paper's example is 0.2.
 
     Returns:
-        Reward per sample in [0, 1]. Unscored where `correct` is, or where `length` is in a group that counts length.
+        Reward per sample in [0, 1]. Unscored where `correct` is, or where `length` of a correct response is in a group that
+        counts length. Groups without a scored response count neither among the G nor among the best.
 
     Example:
         >>> from guerdon.expr import col
         >>> print(grpo_lambda(col("correct"), col("length"), alpha=0.2, lam=0.2))
-        _1 = mean(col('correct'), to='group')
-        easy = rank(-_1, over='batch', ties='min') <= 0.2 * count(_1, over='batch')
+        easy = rank(-mean(col('correct'), to='group'), over='batch', ties='min', pct=True) <= 0.2
         brief = where(col('correct'), 1 - 0.2 * sigmoid(zscore(col('length'), over='group', where=col('correct'))), 0)
         where(easy, brief, col('correct'))
 
     Note:
-        Groups tied at the border all count length. `over="batch"` is the batch that `evaluate` gets: pass whole training
-        batches.
+        Groups tied at the border all count length, so that the order of the rows decides nothing; the paper sorts and
+        cuts. `over="batch"` is the batch that `evaluate` gets: pass whole training batches.
 
     Command: guerdon score FILE --reward "recipes.grpo_lambda(verify.Math(), stats.Length(), alpha=0.2, lam=0.2)"
 
     Source: Dai, Liu and Si (2025), arXiv:2505.18086.
     """
     accuracy = mean(correct, to="group")
-    easy = rank(-accuracy, over="batch", ties="min") <= lam * count(accuracy, over="batch")
+    easy = rank(-accuracy, over="batch", ties="min", pct=True) <= lam
     z = zscore(length, over="group", where=correct)
     brief = where(correct, 1 - alpha * sigmoid(z), 0).named("brief")
     return where(easy.named("easy"), brief, correct)
@@ -117,7 +117,7 @@ def adaptive_target(
 
         difficulty of a prompt from its share of correct responses p: easy p ≥ 2/3, medium p ≥ 1/3, else hard
         target = smallest grid length l with  ⌊coverage(l) · n⌋ ≥ 1
-        coverage(l) = share of the responses of that difficulty with length ≤ l
+        coverage(l) = share of the responses of that difficulty, right or wrong, with length ≤ l
         n = ⌊2·rollouts/3⌋ for easy, ⌊rollouts/3⌋ for medium, 1 for hard
 
     Args:
@@ -131,13 +131,24 @@ def adaptive_target(
         Target per sample. Unscored for a difficulty of which no response has been seen. The targets are state: pass
         `state=scores.state` on. The paper measures them on 500 held-out prompts; for that, evaluate on those first.
 
+    Raises:
+        ExpressionError: fewer than 3 rollouts, or candidates that are none.
+
     Example:
         >>> from guerdon.expr import col
         >>> adaptive_target(col("correct"), col("length")).level
         'sample'
 
+    Note:
+        Where p is exactly 1/3 or 2/3, which 8 rollouts never give, the released code measures the prompt as harder and
+        pays it as easier; here it is the easier difficulty both times.
+
     Source: Liu et al. (2025), arXiv:2505.15612.
     """
+    if rollouts < 3 or not (grid > 0 and low <= high):
+        raise ExpressionError(
+            f"adaptive_target needs rollouts ≥ 3, grid > 0 and low ≤ high, got {rollouts}, {grid}, {low}..{high}"
+        )
     difficulty = bucket(mean(correct, over="group"), (1 / 3, 2 / 3))
 
     def target(kind: int, n: int) -> Expr:
@@ -182,8 +193,9 @@ def laser_de(correct: Expr, length: Expr, repetitive: Expr, *, bonus: float = 0.
     Args:
         correct: 0 or 1 per sample.
         length: tokens of the response.
-        repetitive: 1 where the response repeats itself, e.g. `stats.Repetition(n=20) > 0.2`; the paper's detector has
-            no confirmed threshold, so there is no default.
+        repetitive: 1 where the response repeats itself, e.g. `stats.Repetition(n=20) > 0.2`; no threshold of the paper
+            is confirmed, so there is no default. The released code asks for a 4-gram of tokens that occurs three times,
+            two of them within a third of the response, or any 8-gram that occurs twice.
         bonus: paid for a correct response within the target and for exploration.
         grid: `low`, `high`, `grid`, `every`, `rollouts` of `adaptive_target`.
 
@@ -194,6 +206,10 @@ def laser_de(correct: Expr, length: Expr, repetitive: Expr, *, bonus: float = 0.
         >>> from guerdon.expr import col
         >>> laser_de(col("correct"), col("length"), col("loops") > 0.2, low=10, high=100, grid=10).level
         'sample'
+
+    Note:
+        In the released code a response without answer box or think tags scores −1 and never earns the bonus; for that,
+        wrap the reward: `where(well_formed, laser_de(...), -1)`.
 
     Command: guerdon score FILE --reward "recipes.laser_de(verify.Math(), stats.Length(), stats.Repetition() > 0.2)"
 

@@ -1,0 +1,45 @@
+"""What the benchmarks share: who ran them, and medians of repeated runs."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import TypeVar
+
+__all__ = ["machine", "timed"]
+
+T = TypeVar("T")
+
+
+def machine() -> str:
+    """Versions, processor and date in one line."""
+    packages = ", ".join(f"{name} {version(name)}" for name in ("guerdon", "numpy", "pyarrow"))
+    return f"Python {platform.python_version()}, {packages}; {_processor()}, {_cores()} cores; {time.strftime('%Y-%m-%d')}"
+
+
+def timed(run: Callable[[], T], times: int) -> tuple[float, T]:
+    """Median seconds of `times` runs after one that does not count (unless one is all there is), and the last result."""
+    seconds: list[float] = []
+    for _ in range(times + (times > 1)):
+        started = time.perf_counter()
+        result = run()
+        seconds.append(time.perf_counter() - started)
+    return median(seconds[times > 1 :]), result
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,5 @@
+"""`python -m guerdon.cli`."""
+
+from guerdon.cli.app import main
+
+main()

@@ -1,0 +1,5 @@
+"""Leaves of rewards: `verify` compares responses with references, `stats` measures them."""
+
+from guerdon.sources import stats, verify
+
+__all__ = ["stats", "verify"]
