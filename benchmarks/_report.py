@@ -19,17 +19,19 @@ T = TypeVar("T")
 def machine() -> str:
     """Versions, processor and date in one line."""
     packages = ", ".join(f"{name} {version(name)}" for name in ("guerdon", "numpy", "pyarrow"))
-    return f"Python {platform.python_version()}, {packages}; {_processor()}, {_cores()} cores; {time.strftime('%Y-%m-%d')}"
+    return (
+        f"Python {platform.python_version()}, {packages}; {_processor()}, {_cores()} cores; {time.strftime('%Y-%m-%d')}"
+    )
 
 
 def timed(run: Callable[[], T], times: int) -> tuple[float, T]:
-    """Median seconds of `times` runs after one that does not count (unless one is all there is), and the last result."""
+    """Median seconds of `times` runs, after one that does not count, and the last result."""
     seconds: list[float] = []
-    for _ in range(times + (times > 1)):
+    for _ in range(times + 1):
         started = time.perf_counter()
         result = run()
         seconds.append(time.perf_counter() - started)
-    return median(seconds[times > 1 :]), result
+    return median(seconds[1:]), result
 
 
 def _processor() -> str:

@@ -1,4 +1,4 @@
-"""Synthetic rollouts: short worked answers, eight to a question, with a right or wrong last line."""
+"""Synthetic rollouts: eight responses to a question, each some reasoning and a short answer that is right or wrong."""
 
 from __future__ import annotations
 
@@ -12,11 +12,70 @@ import pyarrow.parquet
 __all__ = ["SIZE", "rollouts", "write_rollouts"]
 
 SIZE = 8
-WORDS = (
-    "so we add the two numbers and then take half of what is left for each of them because every box holds twelve eggs "
-    "while the farmer sells three per day at a fixed price which gives total cost minus change he gets back after paying "
-    "for his seven apples plus one more bag from her sister who bought five before lunch"
-).split()
+WORDS = [
+    "so",
+    "we",
+    "add",
+    "the",
+    "two",
+    "numbers",
+    "and",
+    "then",
+    "take",
+    "half",
+    "of",
+    "what",
+    "is",
+    "left",
+    "for",
+    "each",
+    "of",
+    "them",
+    "because",
+    "every",
+    "box",
+    "holds",
+    "twelve",
+    "eggs",
+    "while",
+    "the",
+    "farmer",
+    "sells",
+    "three",
+    "per",
+    "day",
+    "at",
+    "a",
+    "fixed",
+    "price",
+    "which",
+    "gives",
+    "total",
+    "cost",
+    "minus",
+    "change",
+    "he",
+    "gets",
+    "back",
+    "after",
+    "paying",
+    "for",
+    "his",
+    "seven",
+    "apples",
+    "plus",
+    "one",
+    "more",
+    "bag",
+    "from",
+    "her",
+    "sister",
+    "who",
+    "bought",
+    "five",
+    "before",
+    "lunch",
+]
 
 
 def rollouts(groups: int, seed: int = 0) -> dict[str, np.ndarray[Any, Any]]:
@@ -30,16 +89,16 @@ def rollouts(groups: int, seed: int = 0) -> dict[str, np.ndarray[Any, Any]]:
     phrases = _phrases(rng, 4096)
     counts = rng.integers(1, 4, rows)
     picks = phrases[rng.integers(0, len(phrases), (rows, 3))].tolist()
-    response = [
-        f"{' '.join(pick[:n])} {i % 997}.\n{a}"
-        for i, (pick, n, a) in enumerate(zip(picks, counts.tolist(), given.tolist(), strict=True))
+    thinking = [
+        f"{' '.join(pick[:n])} {i % 997}." for i, (pick, n) in enumerate(zip(picks, counts.tolist(), strict=True))
     ]
     questions = np.array([f"Question {i} of the farmer and the eggs: how many?" for i in range(groups)], dtype=object)
     return {
         "group": group,
         "prompt": questions[group],
-        "response": np.array(response, dtype=object),
-        "reference": answer.astype(str).astype(object)[group],
+        "thinking": np.array(thinking, dtype=object),
+        "response": np.array([f"{number} eggs\n" for number in given.tolist()], dtype=object),
+        "reference": np.array([f"{number} eggs" for number in answer.tolist()], dtype=object)[group],
     }
 
 

@@ -54,6 +54,7 @@ CASES = {
     "money": [
         "It costs $5.|He pays $10.|She pays $x$ too.|Done.",
         "From $5-$10.|Up to $20.|Fine.",
+        "It costs $5.|Later:-$10 less.",
     ],
     "escapes": [
         "A \\$5 bill.|And \\$6.|Fine.",

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from guerdon.batch.files import read_all
 
+from guerdon.batch.files import read_all
 from guerdon.cli.score import score_file
 from guerdon.errors import DataError, LevelError, MissingColumn, ScoringError
 
@@ -289,3 +289,29 @@ def test_interrupted_runs_go_on_from_the_cache(tmp_path: Path) -> None:
     assert [row["reward"] for row in lines(tmp_path / "out.jsonl")] == [float(i) for i in range(60)]
     assert run(*command, cwd=tmp_path).returncode == 0
     assert len(calls.read_text().splitlines()) == before + after
+
+
+def test_an_interrupt_does_not_wait_for_a_slow_row(tmp_path: Path) -> None:
+    (tmp_path / "stuck.py").write_text(
+        textwrap.dedent(
+            """
+            import pathlib, time
+            import guerdon as gd
+
+            class Stuck(gd.RowSource):
+                def score_row(self, response):
+                    pathlib.Path("started").touch()
+                    time.sleep(600)
+
+            reward = Stuck(timeout=500)
+            """
+        )
+    )
+    write(tmp_path / "in.jsonl", [{"response": "a"}])
+    command = [sys.executable, "-m", "guerdon.cli", "score", "in.jsonl", "--reward", "stuck:reward"]
+    stuck = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE)
+    while not (tmp_path / "started").exists():
+        time.sleep(0.01)
+    os.kill(stuck.pid, signal.SIGINT)
+    stuck.communicate(timeout=60)
+    assert stuck.returncode == 130

@@ -230,6 +230,16 @@ def test_after_close_it_says_so(tmp_path: Path) -> None:
         file.put_many({b"k": 1.0})
 
 
+def test_a_failure_in_the_middle_undoes_the_beginning(tmp_path: Path) -> None:
+    with FileCache(tmp_path / "scores") as file:
+        odd: Any = {b"good": 1.0, ("no", "key"): 2.0}
+        with pytest.raises(DataError):
+            file.put_many(odd)
+        assert len(file) == 0
+        file.put_many({b"good": 1.0})
+        assert len(file) == 1
+
+
 FULL = """
 import resource, sys
 from guerdon.errors import DataError
@@ -310,14 +320,16 @@ def test_processes_create_and_write_one_file_at_once(tmp_path: Path) -> None:
 
 
 FORKED = """
-import os, sys
+import os, signal, sys
 from guerdon.expr.cache import FileCache
 cache = FileCache(sys.argv[1])
 cache.put_many({b"parent": 1.0})
-child = os.fork()
-if not child:
-    cache.put_many({b"child": 2.0})
-    os._exit(len(cache) - 2)
+with cache._lock:  # as if another thread were writing
+    child = os.fork()
+    if not child:
+        signal.alarm(20)
+        cache.put_many({b"child": 2.0})
+        os._exit(len(cache) - 2)
 assert os.waitpid(child, 0)[1] == 0
 assert cache.get_many([b"parent", b"child"]) == {b"parent": 1.0, b"child": 2.0}
 """

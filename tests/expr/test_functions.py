@@ -5,15 +5,16 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from guerdon.batch import Batch
-from guerdon.errors import DataError, ExpressionError, LevelError, MissingColumn
+from guerdon.errors import ExpressionError, LevelError, MissingColumn
 from guerdon.expr import edit, functions, lift
 from guerdon.expr.core import Apply, Column, Const, Expr
 from guerdon.expr.evaluate import evaluate
@@ -133,7 +134,7 @@ BUILT: dict[str, tuple[Expr, Callable[..., float]]] = {
     "logsigmoid": (logsigmoid(X), carried(log_of_sigmoid)),
     "maximum": (maximum(X, Y), carried(lambda x, y: x if x > y else y)),
     "minimum": (minimum(X, Y), carried(lambda x, y: x if x < y else y)),
-    "mod": (X % Y, carried(lambda x, y: NAN if y == 0 else x - math.floor(x / y) * y)),
+    "mod": (X % Y, carried(lambda x, y: NAN if y == 0 else float(Fraction(x) % Fraction(y)))),
     "multiply": (X * Y, carried(lambda x, y: x * y)),
     "named": (named(X, "part"), lambda x: x),
     "negative": (-X, lambda x: -x),
@@ -150,8 +151,8 @@ BUILT: dict[str, tuple[Expr, Callable[..., float]]] = {
     "tanh": (tanh(X), carried(lambda x: math.tanh(x))),
     "where": (where(X, Y, Z), lambda x, y, z: NAN if math.isnan(x) else z if x == 0 else y),
 }
-corner = st.sampled_from([0.0, -0.0, 1.0, -1.0, 2.5, NAN, 0.1, 800.0, -800.0, 1e-300, 3.0, -2.0])
-cells = corner | st.integers(-40, 40).map(lambda v: v / 8)
+CORNERS = [0.0, -0.0, 1.0, -1.0, 2.5, NAN, 0.1, 800.0, -800.0, 1e-300, 3.0, -2.0]
+cells = st.sampled_from(CORNERS) | st.integers(-40, 40).map(lambda v: v / 8)
 
 
 def test_every_operator_has_a_definition_here() -> None:
@@ -161,7 +162,8 @@ def test_every_operator_has_a_definition_here() -> None:
         assert expr.op == op
 
 
-@settings(max_examples=300)
+@settings(max_examples=60)
+@example(list(itertools.product(CORNERS, repeat=3)))
 @given(st.lists(st.tuples(cells, cells, cells), max_size=6))
 def test_an_operator_is_its_definition(rows: list[tuple[float, float, float]]) -> None:
     batch = Batch({name: np.array([row[i] for row in rows], np.float64) for i, name in enumerate("xyz")})
@@ -238,7 +240,7 @@ def test_reflected_operators() -> None:
         (6 / X, lift(6) / X),
         (2**X, lift(2) ** X),
         (7 % X, lift(7) % X),
-        (0.5 <= X, X >= 0.5),
+        (lift(0.5) <= X, X >= 0.5),
         (1 & X, lift(1) & X),
         (0 | X, lift(0) | X),
         (True * X, X * 1),
@@ -325,7 +327,7 @@ def test_no_truth_value() -> None:
 
 
 def test_no_iteration() -> None:
-    for mistake in (lambda: list(X), lambda: sum(X), lambda: max(X), lambda: 1 in X):
+    for mistake in (lambda: list(X), lambda: sum(X), lambda: max(X)):
         with pytest.raises(TypeError, match=r"sum\(x, over='group'\)"):
             mistake()
 
@@ -349,7 +351,8 @@ def test_a_missing_column_names_the_nearest() -> None:
 
 
 def test_equality_is_structural() -> None:
-    assert 2 * X + 1 == 2 * col("x") + 1.0
+    one, other = 2 * X + 1, 2 * col("x") + 1.0
+    assert one == other
     assert hash(2 * X) == hash(2 * col("x"))
     different = [2 * X, X * 2, 2 * Y, X, lift(2), lift(0.0), lift(-0.0), X.named("a"), X.named("b")]
     for one, other in itertools.combinations(different, 2):
@@ -374,6 +377,4 @@ def test_everything_here_is_exported_and_tried() -> None:
 
 def test_a_view_takes_values_per_sample() -> None:
     with pytest.raises(LevelError, match="a view takes values per sample"):
-        on(col("step.v"), edit.Edit())
-    with pytest.raises(DataError):
-        Batch({"x": [1.0], "y": []})
+        on(col("step.v"), edit.drop(("x",)))

@@ -127,8 +127,8 @@ class _Cutter:
         key = self._group_key()
         if self._started and key != self._key:
             raise DataError(
-                f"{self.path}: column {key!r} appears only after {self.shaper.unit} {chunk[0][0]}, when earlier rows "
-                "have been cut without it; give every row that key or read the file whole with rows=None"
+                f"{self.path}: column {key!r} first appears on {self.shaper.unit} {chunk[0][0]} or later, when earlier "
+                "rows have been cut without it; give it to every row or read the file whole with rows=None"
             )
         self._started, self._key = True, key
         if chunk and key is not None:
@@ -167,7 +167,7 @@ class _Cutter:
                 self._pending = [record]
                 break
             chunk.append(record)
-        return [*chunk[begun:], *self._pending]
+        return chunk[begun:]
 
     def _close(self, chunk: list[Record], key: str) -> None:
         """Remember the groups of a chunk; DataError if one has been in an earlier chunk."""
@@ -182,10 +182,10 @@ class _Cutter:
         back = self._closed.add(firsts)
         if back is not None:
             label, before, now = back
+            shown = label[1:] if label.startswith("\0") else repr(label)
             raise DataError(
-                f"{self.path}: group {label.removeprefix(chr(0))!r:.60} is on {self.shaper.unit} {before} and again on "
-                f"{self.shaper.unit} {now}, after its batch was given; sort the file by group or read it whole with "
-                "rows=None"
+                f"{self.path}: group {shown:.60} is on {self.shaper.unit} {before} and again on {self.shaper.unit} "
+                f"{now}, after its batch was given; sort the file by group or read it whole with rows=None"
             )
 
 
@@ -205,6 +205,8 @@ class _Closed:
 
     def add(self, labels: Mapping[str, int]) -> tuple[str, int, int] | None:
         """Add labels with the place of each; one that was there before with its two places, if there is one."""
+        if not labels:
+            return None
         hashes = np.fromiter(map(hash, labels), np.int64, len(labels))
         places = np.fromiter(labels.values(), np.int64, len(labels))
         for known, first in self.runs:

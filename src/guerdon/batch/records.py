@@ -88,8 +88,7 @@ class Shaper:
         for axis, lists in axes.items():
             opened[axis], kept, bad = _axis(lists)
             columns |= {KEPT + names[name]: column_of(lists[name]) for name in kept}
-            bad = {row: f"{self.unit} {records[row][0]}: {why}" for row, why in bad.items()}
-            problems = bad | problems
+            problems |= {row: f"{self.unit} {records[row][0]}: {why}" for row, why in bad.items()}
         return Batch(columns, opened, problems, len(rows))
 
     def _names(self) -> dict[str, str]:
@@ -136,7 +135,7 @@ def originals(batch: Batch, columns: Mapping[str, str]) -> dict[str, NDArray[Any
             rows: list[Any] = [items[a:b] for a, b in pairwise(edges)]
             if KEPT + key in batch.columns:
                 kept = batch.columns[KEPT + key].tolist()
-                rows = [row if row and own is None else own for row, own in zip(rows, kept, strict=True)]
+                rows = [_kept(row, own) for row, own in zip(rows, kept, strict=True)]
             lists.setdefault(key, column_of(rows))
     flat: dict[str, NDArray[Any]] = {}
     for name, values in batch.columns.items():
@@ -144,6 +143,11 @@ def originals(batch: Batch, columns: Mapping[str, str]) -> dict[str, NDArray[Any
         if key not in lists:
             flat.setdefault(key, values)
     return flat | lists
+
+
+def _kept(items: list[Any], own: Any) -> Any:
+    """The list behind a row of an axis; a batch joined from several may have kept none (null) beside its items."""
+    return items if own is None and any(item is not None for item in items) else own
 
 
 def _dotted(name: str) -> bool:
@@ -167,7 +171,7 @@ def _items(values: list[Any]) -> NDArray[Any]:
     """The items of an axis: ints among floats become floats if that is exact."""
     if set(map(type, values)) == {int, float}:
         floats = np.array(values, dtype=np.float64)
-        if np.abs(floats).max() <= _EXACT:
+        if np.abs(floats).max() < _EXACT:
             return floats
     return column_of(values)
 
@@ -198,7 +202,7 @@ def _axis(lists: Mapping[str, list[Any]]) -> tuple[Axis, list[str], dict[int, st
         told = " and ".join(f"{name} {size[row]}" for name, size in sizes.items() if size[row] >= 0)
         bad.setdefault(row, f"the columns of one axis need lists of one length, got {told} items")
     counts[list(bad)] = 0
-    if uneven.any():
+    if bad:
         kept = dict.fromkeys(lists)
     columns = {
         name.partition(".")[2]: _items(list(chain.from_iterable(_filled(rows, counts))))

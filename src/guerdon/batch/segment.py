@@ -358,8 +358,7 @@ def _turns(value: Any, speaker: str, of: str, row: int) -> list[tuple[str, str]]
     messages = cast("list[Any]", value) if isinstance(value, list) else [value]
     if not all(isinstance(message, dict) for message in messages):
         raise DataError(
-            f"row {row}: column {of!r} must hold text or a list of {{'role', 'content'}} messages, "
-            f"got {value!r:.80}"
+            f"row {row}: column {of!r} must hold text or a list of {{'role', 'content'}} messages, got {value!r:.80}"
         )
     chat = cast("list[dict[str, Any]]", messages)
     return [(str(m.get("role", speaker)), text_of([{"content": m.get("content")}]) or "") for m in chat]

@@ -79,11 +79,7 @@ def sentence_ends(text: str, start: int = 0, end: int | None = None) -> Iterator
     begins = [begin for begin, _ in formulas]
     reached = list(accumulate((close for _, close in formulas), max))
     ends = (match.end() for match in _END.finditer(text, start, stop) if _is_last(text, match, start, stop))
-    breaks = (
-        match.end()
-        for match in _LINE_BREAK.finditer(text, start, stop)
-        if _ITEM.match(text, match.end(), stop)
-    )
+    breaks = (match.end() for match in _LINE_BREAK.finditer(text, start, stop) if _ITEM.match(text, match.end(), stop))
     for cut in sorted([*ends, *breaks]):
         before = bisect_left(begins, cut) - 1
         if before < 0 or cut >= reached[before]:

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from guerdon.batch.batch import Batch
+from guerdon.batch.batch import Batch, missing
 from guerdon.batch.formats import suffix_of
 from guerdon.batch.formats.comma import CsvSink
 from guerdon.batch.formats.jsonl import JsonlSink
@@ -70,12 +70,18 @@ class Writer:
         self._broken = False
 
     def __enter__(self) -> Self:
-        if self._target.exists() and not self._target.is_file():
+        if os.path.exists(self._target) and not os.path.isfile(self._target):
             raise DataError(f"{self.path} is a directory or device; expected the name of a {self._suffix} file")
-        if not self._target.parent.is_dir():
+        if not os.path.isdir(self._target.parent):
             raise DataError(f"{self.path} cannot be written: there is no directory {self._target.parent}; create it")
-        with self._writing():
-            self._sink = self._new_sink()
+        try:
+            with self._writing():
+                with suppress(FileNotFoundError):
+                    os.stat(self._target)
+                self._sink = self._new_sink()
+        except BaseException:
+            self._discard()
+            raise
         return self
 
     def write(self, batch: Batch, extra: Mapping[str, ArrayLike] | None = None) -> None:
@@ -164,7 +170,7 @@ class Writer:
             yield
         except OSError as error:
             self._broken = True
-            kept = f"the old {self.path.name} is intact" if self._target.exists() else "nothing was left behind"
+            kept = f"the old {self.path.name} is intact" if os.path.exists(self._target) else "nothing was left behind"
             raise DataError(f"{self.path} could not be written: {error.strerror or error}; {kept}") from error
         except BaseException:
             self._broken = True
@@ -173,7 +179,7 @@ class Writer:
 
 def _nullable(values: NDArray[Any]) -> NDArray[Any]:
     """The values with NaN as missing."""
-    if values.dtype.kind != "f":
-        return values
+    if values.dtype == object:
+        return column_of([None if missing(value) else value for value in values.tolist()])
     masked: NDArray[Any] = np.ma.masked_where(np.isnan(values), values)
     return masked

@@ -219,7 +219,7 @@ def _holds_prev(node: Expr) -> bool:
     """Whether `node` depends on the `prev` of a surrounding recur."""
     known = node.__dict__.get("holds_prev")
     if known is None:
-        for inner in postorder(node):
+        for inner in postorder(node, lambda inner: "holds_prev" not in inner.__dict__):
             if "holds_prev" not in inner.__dict__:
                 below = (child.__dict__["holds_prev"] for child in inner.children)
                 own = isinstance(inner, Scan) and inner.op == "recur"

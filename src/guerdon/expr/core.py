@@ -75,7 +75,7 @@ class Expr:
     @cached_property
     def digest(self) -> bytes:
         """16 bytes that are equal for equal trees, in every process. Linear in the size of the graph."""
-        for node in postorder(self):
+        for node in postorder(self, lambda node: "digest" not in node.__dict__):
             if "digest" not in node.__dict__:
                 node.__dict__["digest"] = node._own_digest()
         return self.__dict__["digest"]

@@ -159,7 +159,7 @@ def bucket(x: Value, edges: tuple[float, ...]) -> Expr:
     'sample'
     """
     rising = tuple(float(edge) for edge in edges)
-    if not rising or list(rising) != sorted(rising):
+    if not rising or list(rising) != sorted(rising) or any(map(math.isnan, rising)):
         raise ExpressionError(f"bucket needs rising edges, got {edges!r}")
     return Apply("bucket", (lift(x),), (("edges", rising),))
 

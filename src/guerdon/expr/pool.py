@@ -19,7 +19,8 @@ import sys
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from math import inf
-from threading import Condition, RLock, Thread, current_thread
+from queue import Empty
+from threading import Condition, Event, RLock, Thread, current_thread
 from time import monotonic
 from typing import Any, Self, cast
 
@@ -32,6 +33,7 @@ __all__ = ["Failed", "Pool", "shared_pool"]
 START_SECONDS = 180.0  # for Python to start and import the function, and again to receive a run
 TRIES = 3  # workers in a row that may die before they are ready
 LEAVE_SECONDS = 10.0
+LISTEN = 0.1
 
 Callback = Callable[[int], object] | None
 
@@ -80,6 +82,7 @@ class Pool:
         timeout: float,
         prepare: Callable[[], object] | None = None,
         on_done: Callback = None,
+        stop: Event | None = None,
     ) -> Generator[tuple[int, Any]]:
         """`fn(*item)` for every item: pairs (index, value) as they become known, each index once.
 
@@ -95,6 +98,7 @@ class Pool:
             prepare: called once per worker before its first item, outside any time limit: the place for slow
                 imports.
             on_done: called in the caller's thread with the number of items that have just become known.
+            stop: once set, by any thread, the call ends within `LISTEN` seconds; what runs for it is killed.
 
         Raises:
             GuerdonError: `fn` cannot be sent to a process or imported there, processes cannot be started, the
@@ -107,7 +111,7 @@ class Pool:
         if not timeout > 0:
             raise GuerdonError(f"timeout={timeout}: give a positive number of seconds")
         self._check()
-        return self._results(Job(items, _payload(fn, prepare), timeout, self.workers), on_done)
+        return self._results(Job(items, _payload(fn, prepare), timeout, self.workers), on_done, stop)
 
     def close(self) -> None:
         """End all workers; a `map` that is under way raises `GuerdonError`. May be called twice."""
@@ -142,14 +146,19 @@ class Pool:
         if self._closed:
             raise GuerdonError("the pool is closed: make another")
 
-    def _results(self, job: Job, on_done: Callback) -> Generator[tuple[int, Any]]:
+    def _results(self, job: Job, on_done: Callback, stop: Event | None) -> Generator[tuple[int, Any]]:
         drivers = [Thread(target=self._drive, args=(job,), daemon=True) for _ in range(job.drivers)]
         left = len(job.items)
         try:
             for driver in drivers:
                 driver.start()
             while left:
-                known = job.known.get()
+                try:
+                    known = job.known.get(timeout=None if stop is None else LISTEN)
+                except Empty:
+                    if stop is not None and stop.is_set():
+                        return
+                    continue
                 if isinstance(known, BaseException):
                     raise known
                 left -= len(known)

@@ -188,10 +188,8 @@ class Runner:
 
         def work() -> None:
             rows = [items[u] for u in order]
-            results = self.pool().map(source.score_row, rows, timeout=source.timeout, prepare=source.prepare)
+            results = self.pool().map(source.score_row, rows, timeout=source.timeout, prepare=source.prepare, stop=stop)
             for index, value in results:
-                if stop.is_set():
-                    break
                 done(order[index], value)
 
         try:

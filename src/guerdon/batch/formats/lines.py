@@ -50,7 +50,7 @@ def numbered_lines(path: Path, gzipped: bool = False) -> Iterator[tuple[int, byt
             raise Damaged(number, f"is corrupt ({error})") from error
 
 
-def _unzipped(path: Path, file: io.BufferedReader) -> BinaryIO:
+def _unzipped(path: Path, file: io.BufferedReader[io.FileIO]) -> BinaryIO:
     if file.peek(2)[:2] not in (_GZIP, b""):
         raise DataError(f"{path} is not a gzip file, whatever its name says")
     return io.BufferedReader(_Unzipped(gzip.GzipFile(fileobj=file, mode="rb")), _BUFFER)

@@ -95,9 +95,7 @@ def _tokens(name: str) -> Count:
     try:
         from tokenizers import Tokenizer  # pyright: ignore[reportMissingImports, reportUnknownVariableType]
     except ImportError:
-        raise MissingExtra(
-            "counting with a tokenizer needs the package tokenizers: pip install tokenizers"
-        ) from None
+        raise MissingExtra("counting with a tokenizer needs the package tokenizers: pip install tokenizers") from None
     path = Path(name)
     file = path / "tokenizer.json" if path.is_dir() else path
     try:

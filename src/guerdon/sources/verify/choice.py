@@ -3,7 +3,7 @@ r"""`verify.Choice`: does the response choose the option of the reference?"""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, ClassVar, cast
 
@@ -63,10 +63,10 @@ class Choice(RowSource):
 
     def __post_init__(self) -> None:
         letters = self.options
-        if not letters.isascii() or not letters.isalpha() or not letters.isupper() or len({*letters}) != len(letters) > 1:
-            raise ExpressionError(f"options are different capital letters, such as 'ABCDE', got {letters!r}")
-        if len(letters) < 2:
-            raise ExpressionError(f"a choice needs at least two options, got {letters!r}")
+        if not re.fullmatch("[A-Z]{2,26}", letters) or len({*letters}) != len(letters):
+            raise ExpressionError(
+                f"options are two or more different capital letters, such as 'ABCDE', got {letters!r}"
+            )
 
     def reads(self) -> tuple[str, ...]:
         """The response, the reference, and the choices if asked for."""
@@ -74,32 +74,31 @@ class Choice(RowSource):
 
     def quick(self, *values: Any) -> float | None:
         """The verdict."""
-        response, reference, *choices = values
-        texts = self._texts(choices)
-        wanted = self._wanted(reference, texts)
-        return float(self._chosen(response, texts) == wanted)
+        response, reference, texts = self._read(values)
+        return float(self._chosen(response, texts) == self._wanted(reference, texts))
 
     def score_row(self, *values: Any) -> float:
         """The verdict."""
-        response, reference, *choices = values
-        return cast(float, self.quick(response, reference, choices))
+        return cast(float, self.quick(*values))
 
     def why(self, *values: Any) -> str:
         """What was compared with what."""
-        response, reference, *choices = values
-        texts = self._texts(choices)
+        response, reference, texts = self._read(values)
         given = ", ".join(sorted(self._chosen(response, texts))) or "nothing"
         return f"chose {given}, wanted {', '.join(sorted(self._wanted(reference, texts)))}"
 
+    def _read(self, values: tuple[Any, ...]) -> tuple[str, str, dict[str, str]]:
+        """The response, the reference, and text → letter."""
+        response, reference, *rest = values
+        return response, reference, self._texts(rest[0]) if self.choices and rest else {}
+
     def _texts(self, choices: Any) -> dict[str, str]:
         """Text → letter."""
-        if not self.choices:
-            return {}
         if isinstance(choices, Mapping):
             named = cast("Mapping[str, object]", choices)
             pairs = [(str(letter).strip().upper(), text) for letter, text in named.items()]
-        elif isinstance(choices, Sequence) and not isinstance(choices, str):
-            pairs = list(zip(self.options, cast("Sequence[object]", choices), strict=False))
+        elif isinstance(choices, Iterable) and not isinstance(choices, str):
+            pairs = list(zip(self.options, cast("Iterable[object]", choices), strict=False))
         else:
             raise Unscored(f"choices must be a list of texts or a dict letter → text, got {choices!r:.60}")
         return {_folded(str(text)): letter for letter, text in pairs if letter in self.options}
@@ -152,8 +151,9 @@ class _Patterns:
             r"(?:(?:the )?(?:correct )?(?:option|choice|answer|letter)\s?:?\s+)?"
         )
         choose = r"\b(?:choose|chose|select|pick|go with)\s+(?:(?:the )?(?:option|choice|answer)\s+)?"
-        judged = rf"(?:(?i:option|choice)\s+)?({several})\s+is\s+(?:the\s+)?(?:correct|right|best)"
-        self.claims = re.compile(rf"(?:(?i:{claim}|{choose}))({several})|(?<![A-Za-z]){judged}", re.MULTILINE)
+        chosen = rf"(?i:{choose})({several})(?=\s*(?:[.,;:!]|because|as\b|since|$))"
+        judged = rf"(?<![A-Za-z])(?:(?i:option|choice)\s+)?({several})\s+is\s+(?:the\s+)?(?:correct|right|best)"
+        self.claims = re.compile(rf"(?i:{claim})({several})|{chosen}|{judged}", re.MULTILINE)
 
     def alone(self, line: str) -> set[str]:
         """The options if the line is nothing else."""
@@ -166,7 +166,7 @@ class _Patterns:
 
     def stated(self, text: str) -> set[str]:
         """Every option that the text says is the answer."""
-        return _union(self._letters(match[1] or match[2]) for match in self.claims.finditer(text))
+        return _union(self._letters(match[match.lastindex or 0]) for match in self.claims.finditer(text))
 
     def _letters(self, text: str) -> set[str]:
         return {letter.upper() for letter in self.letter.findall(text)}

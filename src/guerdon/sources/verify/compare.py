@@ -14,8 +14,9 @@ NEAR = Fraction(2, 10**6)
 TIE = Fraction(1, 10**5)
 
 WRAPPERS = (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("**", "**"), ("`", "`"))
-SIZED = re.compile(r"\\(?:left|right|[bB]igg?[lr]?)(?![a-zA-Z])\.?|\\displaystyle(?![a-zA-Z])|\\!")
-SPACED = re.compile(r"\\[,;: ]|~|\\q?quad(?![a-zA-Z])")
+SIZED = re.compile(r"(?<!\\)\\(?:(?:left|right|[bB]igg?[lr]?)(?![a-zA-Z])\.?|displaystyle(?![a-zA-Z])|!)")
+ENVIRONMENT = re.compile(r"\\(begin|end) ?\{ ?([a-z]+\*?) ?\}")
+SPACED = re.compile(r"(?<!\\)\\[,;: ]|~|\\q?quad(?![a-zA-Z])")
 FONT = re.compile(r"\\(?:math(?:rm|bf|it|sf|tt)|text(?:rm|bf|it|normal|sf|tt)|mbox)(?= ?\{)")
 FRAC = re.compile(r"\\[dtc]?frac(?![a-zA-Z])")
 FRAC_DIGITS = re.compile(r"\\frac ?([0-9]) ?([0-9])(?![0-9])")
@@ -24,11 +25,13 @@ SIGNED_MONEY = re.compile(r"^([-+])\s?\\?[$£€¥](?=[0-9.])")
 TRAILING = re.compile(r"(?<![\\.])[.,;:]$|[ \t]+$")
 SPACES = re.compile(r"\s+")
 LOOSE = re.compile(r"(?<![A-Za-z0-9\\]) | (?![A-Za-z0-9\\])")
-TEXT = re.compile(r"\\text ?\{ ?([A-Za-z][A-Za-z ]*|\([A-Za-z]\)) ?\}")
-LETTER = re.compile(r"\(([A-Za-z])\)")
+TEXT = re.compile(r"\\text ?\{ ?([A-Za-z' ]+) ?\}")
+LETTER = re.compile(r"\(([A-Za-z])\)|\\text ?\{ ?\(?([A-Za-z])\)? ?\}")
+TERM = re.compile(r"[0-9]{1,9} ?[-+] ?")
+EIO = re.compile(r"[eio]", re.IGNORECASE)
 ASSIGNED = re.compile(r"([A-Za-z]) ?= ?(?=[^=<>]+$)")
 WORDS = re.compile(r"[A-Za-z' ]*[A-Za-z]{3}[A-Za-z' ]*")
-MINUS = str.maketrans({"−": "-", "–": "-", "﹣": "-", "-": "-", "\u00a0": " ", "\u202f": " ", "\u2009": " "})
+MINUS = str.maketrans({"−": "-", "﹣": "-", "-": "-", "\u00a0": " ", "\u202f": " ", "\u2009": " "})
 
 
 def compare(given: str, wanted: str) -> bool | None:
@@ -57,11 +60,9 @@ def compare(given: str, wanted: str) -> bool | None:
     this, that = _numeral(given), _numeral(wanted)
     if this and that:
         return _same_number(this, that)
-    if _words(given if that else wanted) and (this or that):
-        return False
-    if _key(given) == _key(wanted):
-        return True
-    return _unassigned(given, wanted)
+    if this or that:
+        return False if _prose(given if that else wanted) else _unassigned(given, wanted)
+    return True if _key(given) == _key(wanted) else _unassigned(given, wanted)
 
 
 def clean(text: str) -> str:
@@ -81,7 +82,7 @@ def clean(text: str) -> str:
 def _clean(text: str) -> str:
     text = _unwrapped(text.translate(MINUS).strip())
     if "\\" in text or "~" in text:
-        text = SPACED.sub(" ", SIZED.sub("", text))
+        text = ENVIRONMENT.sub(r"\\\1{\2}", SPACED.sub(" ", SIZED.sub("", text)))
         text = FRAC_DIGITS.sub(r"\\frac{\1}{\2}", FRAC.sub(r"\\frac", FONT.sub(r"\\text", text)))
     text = SIGNED_MONEY.sub(r"\1", text)
     text = MONEY.sub("", text).replace("{,}", ",")
@@ -110,14 +111,21 @@ def _numeral(text: str) -> Numeral | None:
 
 
 def spell(text: str) -> str:
-    r"""The cleaned answer as it is handed to a LaTeX parser: plain numbers without units and in one spelling.
+    r"""The cleaned answer as it is handed to a LaTeX parser: numbers without units and in one spelling, words as words.
 
-    >>> spell("1 1/2 cups"), spell("2.5 million"), spell(r"\left(1,2\right)")
-    ('\\frac{3}{2}', '2500000', '(1,2)')
+    >>> spell("1 1/2 cups"), spell("2.5 million"), spell(r"\left(1,2\right)"), spell("North")
+    ('\\frac{3}{2}', '2500000', '(1,2)', '\\text{north}')
     """
     text = clean(text)
     number = _numeral(text)
-    return number.latex if number else text
+    if number:
+        return number.latex
+    assigned = ASSIGNED.match(text)
+    number = _numeral(text[assigned.end() :]) if assigned else None
+    if assigned and number:
+        return f"{assigned[1]} = {number.latex}"
+    words = _as_words(text)
+    return f"\\text{{{words}}}" if words else text
 
 
 def _same_number(given: Numeral, wanted: Numeral) -> bool | None:
@@ -159,21 +167,29 @@ def _in_float_range(number: Numeral) -> bool:
 
 
 def _key(text: str) -> str:
-    """What two spellings of the same LaTeX have in common: no optional spaces, no font around words."""
-    whole = TEXT.fullmatch(text)
-    if whole:
-        text = whole[1].strip().lower() if len(whole[1]) > 1 else whole[1]
+    """What two spellings of the same LaTeX have in common: words in lower case, else no optional spaces."""
+    words = _as_words(text)
+    if words:
+        return f"\\text{{{words}}}"
     letter = LETTER.fullmatch(text)
     if letter:
-        return letter[1]
-    if WORDS.fullmatch(text):
-        return text.lower()
+        return letter[1] or letter[2]
     return text if "\\text" in text else LOOSE.sub("", text).replace(",", ", ")
 
 
-def _words(text: str) -> bool:
+def _as_words(text: str) -> str:
+    """The words in lower case if the text is nothing else, else the empty string.
+
+    A word has three letters, one of them e, i or o: so few products of variables do that no formula is taken for words.
+    """
+    match = TEXT.fullmatch(text)
+    inside = match[1].strip() if match else text
+    return inside.lower() if WORDS.fullmatch(inside) and (match or EIO.search(inside)) else ""
+
+
+def _prose(text: str) -> bool:
     """Whether these are plain words, after a number and a sign at most: "none of them", "10+John's age"."""
-    term = re.match(r"[0-9]{1,9} ?[-+] ?", text)
+    term = TERM.match(text)
     rest = text[term.end() :] if term else text
     return WORDS.fullmatch(rest) is not None and any(c not in "eiEI' " for c in rest)
 
@@ -188,4 +204,4 @@ def _unassigned(given: str, wanted: str) -> bool | None:
     numbers = _numeral(given), _numeral(wanted)
     if numbers[0] and numbers[1]:
         return _same_number(numbers[0], numbers[1])
-    return True if _key(given) == _key(wanted) else None
+    return True if _key(given) == _key(wanted) and "\\text" not in wanted and not _as_words(wanted) else None

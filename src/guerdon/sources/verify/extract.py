@@ -23,8 +23,9 @@ BARE_BOX = re.compile(r"\s*([^\s$\\{}]+)")
 
 STATED = re.compile(
     r"[sS]?[*_`]{0,4}(?:\s{1,9}(?:to|for|of)\b[^.\n:]{0,100}?)?\s{0,9}"
-    r"(?::|=|is\b|IS\b|are\b|would be\b|equals\b|[*_`:]{0,4}[ \t]{0,9}\n)"
+    r"(?::|=|is\b|IS\b|are\b|would be\b|equals\b)"
 )
+HEADING = re.compile(r"[sS]?[*_`:]{0,4}[ \t]{0,9}\n")
 INLINE = re.compile(r"\$\$([^$]+)\$\$|\$(?!\s)([^$\n]*[^$\s])\$(?![0-9])|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 SENTENCE_END = re.compile(r"\.(?=\s|$)|\n|\*\*")
 NUMBER = r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+"
@@ -34,9 +35,10 @@ GOES_ON = re.compile(
     r"|(?:and|or|to)\s?[-0-9\\$]|,\s?[-0-9\\$(]|[A-Za-z]\b(?!['’]))"
 )
 UNIT_WORD = re.compile(r"\s?(?:[A-Za-z]{2,}|°[CF]?)")
-LAST_NUMBER = re.compile(rf"(?:{NUMBER})(?:/[0-9]+)?(?:\s?\\?%)?")
-LAST_FRACTION = re.compile(r"-?\\[dt]?frac\{[0-9]{1,50}\}\{[0-9]{1,50}\}")
+NUMERAL = re.compile(rf"(?:{NUMBER})(?:/[0-9]+)?(?:\s?\\?%)?")
+FRACTION = re.compile(r"-?\\[dt]?frac\{[0-9]{1,50}\}\{[0-9]{1,50}\}")
 DIGIT = re.compile(r"[0-9]")
+AND_MORE = re.compile(r"\s{0,3}(?:,\s{0,3})?(?:(?:and|or)\s{0,3})?(?=\$|\\[(\[])")
 FORMULA = re.compile(r"[=\\^(\[{]")
 NEARBY = 64
 
@@ -114,7 +116,7 @@ def _tag(text: str, ways: tuple[str, ...]) -> Answer | None:
     if not inside:
         return None
     within = tuple(way for way in ways if way not in ("tag", "number"))
-    return extract(inside, within) or Answer(inside, "answer tag")
+    return extract(inside, within) or Answer(inside if "\n" in inside else _stated(inside), "answer tag")
 
 
 def _boxed(text: str, ways: tuple[str, ...]) -> Answer | None:
@@ -126,7 +128,7 @@ def _boxed(text: str, ways: tuple[str, ...]) -> Answer | None:
     for _ in range(NEARBY):
         near = text[max(0, start - MAX_ANSWER) : start]
         box = _box_before(near, len(near)) if "\\boxed" in near or "\\fbox" in near else None
-        if box is None or not BETWEEN_BOXES.fullmatch(near, box[0] + _width(near, box[0])):
+        if box is None or not box[1] or not BETWEEN_BOXES.fullmatch(near, box[0] + _width(near, box[0])):
             break
         start -= len(near) - box[0]
         parts.append(box[1])
@@ -190,8 +192,8 @@ def _phrase(text: str, ways: tuple[str, ...]) -> Answer | None:
 def _last_initial(text: str) -> int:
     """Where the text after the last `A:` at the start of a line begins, or -1."""
     for place in _from_the_end(text, ("A:", "A**:"), 0):
-        line = text[max(text.rfind("\n", 0, place) + 1, place - 8) : place]
-        if not line.strip(" \t*_"):
+        line = text.rfind("\n", 0, place) + 1
+        if place - line < 9 and not text[line:place].strip(" \t*_"):
             return place + 1
     return -1
 
@@ -199,7 +201,7 @@ def _last_initial(text: str) -> int:
 def _last_worded(text: str, after: int) -> int:
     """Where the text after the last "answer is" or "Answer:" begins, or -1; places before `after` do not count."""
     for place in _from_the_end(text, ("answer", "Answer", "ANSWER"), max(after, 0)):
-        stated = STATED.match(text, place + 6)
+        stated = STATED.match(text, place + 6) or (text[place] == "A" and HEADING.match(text, place + 6))
         if stated:
             return stated.end()
     return -1
@@ -221,9 +223,9 @@ def _from_the_end(text: str, words: tuple[str, ...], after: int) -> list[int]:
 def _stated(tail: str) -> str:
     """The answer at the start of `tail`, without the sentence around it."""
     tail = tail.lstrip(" \t\r\n*_:`")
-    inline = INLINE.match(tail)
-    if inline and inline.lastindex:
-        return inline[inline.lastindex].strip()
+    marked = _marked(tail)
+    if marked:
+        return marked
     number = LEADING.match(tail)
     if number and not GOES_ON.match(tail, number.end()):
         unit = UNIT_WORD.match(tail, number.end())
@@ -233,16 +235,25 @@ def _stated(tail: str) -> str:
     return _core(tail[: end.start() if end else MAX_ANSWER + 1].strip(" \t\r*_`,;"))
 
 
+def _marked(text: str) -> str:
+    """The marked mathematics at the start of `text`, several joined by commas: "$1$ and $2$" is "1, 2"."""
+    parts: list[str] = []
+    inline = INLINE.match(text)
+    while inline and inline.lastindex:
+        parts.append(inline[inline.lastindex].strip())
+        more = AND_MORE.match(text, inline.end())
+        inline = INLINE.match(text, more.end()) if more else None
+    return ", ".join(parts)
+
+
 def _core(sentence: str) -> str:
     """The mathematics in a sentence if it marks some, else its number if it is prose with a number, else all of it."""
-    marked = [m for m in INLINE.finditer(sentence) if m.lastindex]
+    marked = [m[m.lastindex].strip() for m in INLINE.finditer(sentence) if m.lastindex]
     if marked:
-        last = marked[-1]
-        return last[last.lastindex or 0].strip()
-    if sentence[:1].isalpha() and not FORMULA.search(sentence):
-        numbers = list(LAST_NUMBER.finditer(sentence))
-        if numbers and sentence[1:2].isalpha():
-            return _signed(sentence, numbers[0])
+        return marked[-1]
+    if sentence[:2].isalpha() and len(sentence) > 1 and not FORMULA.search(sentence):
+        number = NUMERAL.search(sentence)
+        return _signed(sentence, number) if number else sentence
     return sentence
 
 
@@ -250,11 +261,12 @@ def _number(text: str, ways: tuple[str, ...]) -> Answer | None:
     end = _last_digit(text)
     if end < 0:
         return None
-    window = text[max(0, end - 2 * MAX_ANSWER) : end + 4]
-    fraction = LAST_FRACTION.search(window, max(0, len(window) - 130))
-    if fraction and fraction.end() >= min(len(window), window.rfind(text[end]) + 2):
-        return Answer(fraction[0], "last number")
-    numbers = list(LAST_NUMBER.finditer(window))
+    start = max(0, end - 2 * MAX_ANSWER)
+    window = text[start : end + 4]
+    for fraction in FRACTION.finditer(window, max(0, len(window) - 130)):
+        if fraction.end() > end - start:
+            return Answer(fraction[0], "last number")
+    numbers = list(NUMERAL.finditer(window))
     return Answer(_signed(window, numbers[-1]), "last number")
 
 

@@ -73,7 +73,9 @@ class Format(RowSource):
             )
         for name in given:
             if not TAG_NAME.fullmatch(name) or given.count(name) > 1:
-                raise ExpressionError(f"a tag is a name without brackets, once: Format('think') for <think>; got {name!r}")
+                raise ExpressionError(
+                    f"a tag is a name without brackets, once: Format('think') for <think>; got {name!r}"
+                )
         if outside not in ("", *OUTSIDE):
             raise ExpressionError(f"outside is one of {', '.join(OUTSIDE)}, got {outside!r}")
         try:

@@ -29,4 +29,4 @@ def same(given: str, wanted: str) -> bool:
 def _parsed(text: str) -> list[Any]:
     import math_verify
 
-    return math_verify.parse(f"\\boxed{{{text}}}", parsing_timeout=0)
+    return list(math_verify.parse(f"\\boxed{{{text}}}", parsing_timeout=0))  # pyright: ignore[reportUnknownArgumentType]
