@@ -85,7 +85,7 @@ def grpo_lambda(prompts: Any, completions: list[str], completion_ids: Any, **col
         place.setdefault(value, number)
     rewards: Rewards = []
     for right, size, share in zip(groups(correct), groups(length), accuracy, strict=True):
-        if place[share] > LAM * len(accuracy) or not any(right):
+        if place[share] / len(accuracy) > LAM or not any(right):
             rewards += right
             continue
         mean, deviation = moments([value for value, r in zip(size, right, strict=True) if r])

@@ -170,7 +170,10 @@ def main() -> None:
     by_hand = run_trl(batch, latency, repeat, gated=True)
 
     passed = ~np.isnan(by_hand.scores)
+    asked = {text for text, ok in zip(batch.text("response"), passed, strict=True) if ok}
     assert passed.sum() == rows // 4, "the verifier passes a quarter"
+    assert set(first.calls) == {len(asked)}, "guerdon asks once for each different text that passes"
+    assert set(second.calls) == {0}, "the cache file answers the second run"
     for result in (first, second, by_hand):
         np.testing.assert_array_equal(result.scores, np.where(passed, everything.scores, np.nan))
 
@@ -187,7 +190,7 @@ def main() -> None:
     for label, result in lines.items():
         seconds = median(result.seconds)
         print(f"{label:<44}{max(result.calls):>8}{seconds:>10.3f}{seconds / median(first.seconds):>11.2f}")
-    print(f"same judge scores on all {int(passed.sum())} rows that both score")
+    print(f"judge scores equal on all {int(passed.sum())} rows that both score")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """A four-term group-relative reward on a million rows. python benchmarks/group_reward.py [--quick]
 
 String equality, length, repetition and GRPO-λ, each against the other seven responses to the question:
-  1. arithmetic and windows alone, the leaves given as columns;
-  2. the whole reward, from text;
+  1. the whole reward, from text;
+  2. arithmetic and windows alone, the leaves given as columns;
   3. both once more as plain TRL reward functions: Python loops, each working out its own correctness (_loops.py);
   4. `guerdon score` on files of a tenth, a half and all of the rows: what the most memory was.
 Values are compared row by row. Everything runs in one process and one thread.

@@ -33,14 +33,12 @@ channels(
 
 
 def per_model(batch: gd.Batch, scores: gd.Scores) -> str:
-    """A line per model: its accuracy beside that by the data set's own verdict, and the mean of every part."""
-    columns = {"is_correct": batch.numbers("is_correct"), **scores.parts, "reward": scores.values}
-    columns = {name: columns[name] for name in ("correct", "is_correct", "task", "style", *columns)}
-    lines = [f"{'':<18}" + "".join(f"{name:>12}" for name in columns)]
-    for model in dict.fromkeys(batch["model"]):
-        rows = batch["model"] == model
-        lines.append(f"{model:<18}" + "".join(f"{np.nanmean(values[rows]):>12.4f}" for values in columns.values()))
-    lines.append(f"{'all':<18}" + "".join(f"{np.nanmean(values):>12.4f}" for values in columns.values()))
+    """Means for every model and for all: the verdict of the data set, every part of the reward, the reward."""
+    models = batch["model"]
+    rows = {name: models == name for name in dict.fromkeys(models)} | {"all": np.full(len(batch), True)}
+    lines = [" " * 12 + "".join(f"{name:>19}" for name in rows)]
+    for name, values in {"is_correct": batch.numbers("is_correct"), **scores.parts, "reward": scores.values}.items():
+        lines.append(f"{name:<12}" + "".join(f"{np.nanmean(values[chosen]):>19.4f}" for chosen in rows.values()))
     return "\n".join(lines)
 
 
@@ -57,7 +55,7 @@ def main() -> None:
 
     batch = gd.read_all(DATA, columns=COLUMNS, limit=400 if given.quick else None)
     scores = gd.evaluate(reward, batch)
-    print(f"Means per model, {len(batch):,} solutions\n{per_model(batch, scores)}\n")
+    print(f"Means over {len(batch):,} solutions (correct: accuracy by verify.Math)\n{per_model(batch, scores)}\n")
 
     correct, verdict = scores.parts["correct"], batch.numbers("is_correct")
     print(f"verify.Math agrees with is_correct on {int((correct == verdict).sum()):,} of {len(batch):,} solutions\n")

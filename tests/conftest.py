@@ -19,6 +19,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def only_local(self: socket.socket, address: object) -> None:
         if isinstance(address, tuple) and address[0] not in LOCAL:
+            self.close()
             raise RuntimeError(f"a test reached for {address}: tests use no network")
         connect(self, address)  # type: ignore[arg-type]
 

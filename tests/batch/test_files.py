@@ -111,6 +111,7 @@ def test_equal_prompts_are_groups_where_no_column_says_so(tmp_path):
     renamed = jsonl(tmp_path, [{"question": q, "prompt": "same", "n": i} for i, q in enumerate("aab")])
     assert cuts(renamed, rows=1, columns={"group": "question"}) == [[0, 1], [2]]
     assert cuts(renamed, rows=1) == [[0, 1, 2]]
+    assert cuts(renamed, rows=1, columns={"response": "prompt"}) == [[0], [1], [2]]
 
 
 def test_rows_without_prompt_or_group_are_cut_anywhere(tmp_path):

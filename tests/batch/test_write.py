@@ -25,7 +25,7 @@ from guerdon.batch.write import Writer
 from guerdon.errors import DataError
 
 SUFFIXES = ["jsonl", "jsonl.gz", "csv", "parquet"]
-CHAT = [{"role": "system", "content": "Sei knapp."}, {"role": "user", "content": 'Wie "viel", 数🙂?\r\n'}]
+CHAT = [{"content": "Sei knapp.", "role": "system"}, {"content": 'Wie "viel", 数🙂?\r\n', "role": "user"}]
 ROWS = [
     {"question": CHAT, "text": "long " * 50_000, "answer": "18", "n": 1, "share": 0.1, "ok": True, "t.p": [-0.5, -1.5]},
     {"question": CHAT, "text": "", "answer": None, "n": 2, "share": 1e-300, "ok": False, "t.p": []},

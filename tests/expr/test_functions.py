@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from guerdon.batch import Batch
 from guerdon.errors import ExpressionError, LevelError, MissingColumn
-from guerdon.expr import edit, functions, lift
-from guerdon.expr.core import Apply, Column, Const, Expr
+from guerdon.expr import core, edit, functions, lift
+from guerdon.expr.core import Apply, Column, Const, Expr, postorder
 from guerdon.expr.evaluate import evaluate
 from guerdon.expr.functions import (
     bucket,
@@ -359,15 +359,27 @@ def test_equality_is_structural() -> None:
         assert one != other
 
 
-def test_a_deep_and_shared_tree_hashes_in_linear_time() -> None:
+def test_hashing_visits_every_node_once_or_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where every node is asked, children first, and where subtrees are shared: 2**400 paths lead to `x` here."""
+    visits = 0
+
+    def counting(*args: Any) -> Iterator[Expr]:
+        nonlocal visits
+        for node in postorder(*args):
+            visits += 1
+            yield node
+
+    monkeypatch.setattr(core, "postorder", counting)
     expr = X
-    for _ in range(3000):
+    for _ in range(400):
         expr = expr + expr
-    assert len(expr.digest) == 16
-    chain = X
-    for _ in range(20_000):
-        chain = chain + 1
-    assert compute(chain, Batch({"x": [1.0]})).tolist() == [20_001]
+        assert len(expr.digest) == 16
+    assert visits <= 3 * 400
+    deep = X
+    for _ in range(5000):
+        deep = deep + 1
+    assert compute(deep, Batch({"x": [1.0]})).tolist() == [5001]
+    assert visits <= 3 * 400 + 4 * 5000
 
 
 def test_everything_here_is_exported_and_tried() -> None:

@@ -156,6 +156,19 @@ def test_a_worker_is_not_relieved_of_the_item_it_is_on(begun: bool) -> None:
     assert known(job) == ([(0, Failed("killed"))] if begun else [])
 
 
+def test_a_run_that_has_not_begun_is_left_alone() -> None:
+    job = job_of(100, run=10)
+    run = taken(job)
+    while job.take() is not None:
+        pass
+    run.heard = -inf
+    assert not job._relieve()  # pyright: ignore[reportPrivateUsage]
+    job.record(run, BEGUN)
+    assert not job._relieve()  # pyright: ignore[reportPrivateUsage]
+    run.heard = -inf
+    assert job._relieve()  # pyright: ignore[reportPrivateUsage]
+
+
 def test_a_run_that_never_began_is_tried_item_by_item_and_each_twice() -> None:
     job = job_of(40, workers=1, run=5)
     job.settle(taken(job), "died")

@@ -21,6 +21,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from guerdon.expr import worker
 from guerdon.expr.job import Failed, Job, Run
 from guerdon.expr.pool import Pool
 from guerdon.expr.worker import Died, Message, Worker
@@ -178,7 +179,10 @@ def test_what_hangs_is_killed_and_the_others_get_their_values(pool: Pool, size: 
             case _:
                 return -n
 
-    values = once(pool.map(work, ones(range(size)), timeout=0.5), size)
+    def prepare() -> None:
+        worker.GRACE = 1e5  # it is the pool that kills, not the worker itself
+
+    values = once(pool.map(work, ones(range(size)), timeout=0.5, prepare=prepare), size)
     assert values == [Failed("took longer than 0.5 s: killed") if n in stuck else -n for n in range(size)]
 
 
@@ -353,6 +357,31 @@ def test_a_short_call_is_served_while_a_long_one_runs(pool: Pool) -> None:
         next(long)
         assert once(pool.map(abs, ones(range(8)), timeout=PATIENCE), 8) == list(range(8))
         assert next(long)[1] is None
+
+
+def test_who_waits_for_a_worker_gets_one_in_turn() -> None:
+    job = Job([()], b"", timeout=1.0, workers=1)
+    order: list[int] = []
+    with Pool(workers=1) as pool:
+
+        def turn(number: int) -> None:
+            worker = pool._acquire(job)  # pyright: ignore[reportPrivateUsage]
+            assert worker is not None
+            order.append(number)
+            pool._release(worker, job)  # pyright: ignore[reportPrivateUsage]
+
+        first = pool._acquire(job)  # pyright: ignore[reportPrivateUsage]
+        assert first is not None
+        threads: list[threading.Thread] = []
+        for number in range(5):
+            threads.append(threading.Thread(target=turn, args=(number,)))
+            threads[-1].start()
+            assert eventually(lambda n=number: len(pool._queue) == n + 1)  # pyright: ignore[reportPrivateUsage]
+        pool._release(first, job)  # pyright: ignore[reportPrivateUsage]
+        turn(5)
+        for thread in threads:
+            thread.join()
+    assert order == [0, 1, 2, 3, 4, 5]
 
 
 def test_from_an_event_loop(pool: Pool) -> None:

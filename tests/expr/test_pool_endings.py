@@ -112,6 +112,18 @@ def test_a_program_that_forgets_to_close_leaves_nothing() -> None:
     assert gone(int(out))
 
 
+def test_a_program_that_ends_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
+    text = """
+import threading
+threading.Thread(target=hang, args=(1000,), daemon=True).start()
+while not os.path.exists(sys.argv[1]):
+    time.sleep(0.02)
+"""
+    process = program(text, tmp_path / "pid")
+    assert process.communicate() == ("", "")
+    assert eventually(gone, int(lines(tmp_path / "pid")[0]))
+
+
 def test_ctrl_c_ends_the_worker_and_the_program(tmp_path: Path) -> None:
     process = program("hang(timeout=1000)", tmp_path / "pid")
     assert eventually(lambda: lines(tmp_path / "pid"))
@@ -158,11 +170,17 @@ def test_a_forked_process_makes_its_own_pool() -> None:
     assert process.returncode == 0
 
 
-def test_a_worker_that_died_idle_is_replaced() -> None:
-    with Pool(workers=1) as pool:
-        first = once(pool.map(os.getpid, [()], timeout=PATIENCE), 1)[0]
-        os.kill(first, signal.SIGKILL)
-        assert once(pool.map(os.getpid, [()], timeout=PATIENCE), 1)[0] != first
+def test_workers_that_died_idle_are_replaced() -> None:
+    def who() -> int:
+        time.sleep(0.2)
+        return os.getpid()
+
+    with Pool(workers=2) as pool:
+        pids = once(pool.map(who, [(), (), ()], timeout=PATIENCE), 3)
+        for pid in set(pids):
+            os.kill(pid, signal.SIGKILL)
+        assert len(set(pids)) == 2
+        assert once(pool.map(who, [()], timeout=PATIENCE), 1)[0] not in pids
 
 
 # ── what cannot work at all ──

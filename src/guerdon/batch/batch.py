@@ -174,17 +174,23 @@ class Batch:
     def rename(self, names: Mapping[str, str]) -> Batch:
         """Columns of the samples under other names, `{new: old}`; a column whose name is taken over is dropped.
 
+        A dotted new name makes a column of lists a column of that axis.
+
         >>> Batch({"answer": ["2"]}).rename({"reference": "answer"})
         Batch(1 rows: reference)
         """
-        for new, old in names.items():
-            if self[old] is not self.columns.get(old) or "." in new:
-                raise DataError(
-                    f"rename({{{new!r}: {old!r}}}) would touch an axis: write batch.with_axis('token', "
-                    "Axis.from_lists(len(batch), {'logprob': <a list per row>}))"
-                )
+        for old in names.values():
+            if self[old] is not self.columns.get(old):
+                raise DataError(f"rename works on columns of the samples, {old!r} is a column of an axis")
         columns = {new: self.columns[old] for old, news in _renamed(self.columns, names) for new in news}
-        return Batch(columns, self.axes, self.problems, self.size)
+        dotted = {name: columns.pop(name).tolist() for name in names if "." in name}
+        flat, opened = _opened(dotted, self.size)
+        for axis in opened:
+            if axis in self.axes:
+                raise DataError(
+                    f"the batch already has an axis {axis!r}: put all its columns in by batch.with_axis(...)"
+                )
+        return Batch({**columns, **flat}, {**self.axes, **opened}, self.problems, self.size)
 
     @staticmethod
     def from_records(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str] | None = None) -> Batch:
@@ -206,16 +212,7 @@ class Batch:
                 f"there is no column {absent[0]!r}; the rows have {', '.join(keys) or 'none'}.{suggest(absent[0], keys)}"
             )
         named = {name: key for key, names in _renamed(keys, columns or {}) for name in names}
-        flat: dict[str, list[Any]] = {}
-        lists: dict[str, dict[str, list[Any]]] = {}
-        for name, key in named.items():
-            values = [row.get(key) for row in rows]
-            axis, _, column = name.partition(".")
-            if column and all(value is None or isinstance(value, list | tuple | np.ndarray) for value in values):
-                lists.setdefault(axis, {})[column] = values
-            else:
-                flat[name] = values
-        axes = {name: Axis.from_lists(len(rows), columns) for name, columns in lists.items()}
+        flat, axes = _opened({name: [row.get(key) for row in rows] for name, key in named.items()}, len(rows))
         return Batch(flat, axes, size=len(rows))
 
     def records(self) -> list[dict[str, Any]]:
@@ -234,6 +231,19 @@ def _renamed(names: Iterable[str], renames: Mapping[str, str]) -> Iterator[tuple
     for name in names:
         news = [new for new, old in renames.items() if old == name]
         yield name, news or ([] if name in renames else [name])
+
+
+def _opened(columns: Mapping[str, list[Any]], size: int) -> tuple[dict[str, list[Any]], dict[str, Axis]]:
+    """Columns of the samples, and the axes that columns of lists under dotted names make."""
+    flat: dict[str, list[Any]] = {}
+    lists: dict[str, dict[str, list[Any]]] = {}
+    for name, values in columns.items():
+        axis, _, column = name.partition(".")
+        if column and all(value is None or isinstance(value, list | tuple | np.ndarray) for value in values):
+            lists.setdefault(axis, {})[column] = values
+        else:
+            flat[name] = values
+    return flat, {axis: Axis.from_lists(size, inside) for axis, inside in lists.items()}
 
 
 def missing(value: Any) -> bool:

@@ -128,7 +128,8 @@ class _Cutter:
         if self._started and key != self._key:
             raise DataError(
                 f"{self.path}: column {key!r} first appears on {self.shaper.unit} {chunk[0][0]} or later, when earlier "
-                "rows have been cut without it; give it to every row or read the file whole with rows=None"
+                "rows have been cut without it; give it to every row or read the file whole with rows=None "
+                "(--batch-rows 0)"
             )
         self._started, self._key = True, key
         if chunk and key is not None:
@@ -161,9 +162,9 @@ class _Cutter:
     def _finish_group(self, chunk: list[Record], key: str) -> list[Record]:
         """Take the rest of the group with which `chunk` ends; an unreadable row belongs to the group around it."""
         begun = len(chunk)
-        label = next((_label(row, key) for _, row in reversed(chunk) if isinstance(row, dict)), _NO_LABEL)
+        label = next(_label(row, key) for _, row in reversed(chunk) if isinstance(row, dict))
         for record in self.records:
-            if isinstance(record[1], dict) and label is not _NO_LABEL and _label(record[1], key) != label:
+            if isinstance(record[1], dict) and _label(record[1], key) != label:
                 self._pending = [record]
                 break
             chunk.append(record)
@@ -172,7 +173,7 @@ class _Cutter:
     def _close(self, chunk: list[Record], key: str) -> None:
         """Remember the groups of a chunk; DataError if one has been in an earlier chunk."""
         firsts: dict[str, int] = {}
-        previous: Any = _NO_LABEL
+        previous: Any = object()
         for number, row in chunk:
             if isinstance(row, dict):
                 label = _label(row, key)
@@ -185,11 +186,9 @@ class _Cutter:
             shown = label[1:] if label.startswith("\0") else repr(label)
             raise DataError(
                 f"{self.path}: group {shown:.60} is on {self.shaper.unit} {before} and again on {self.shaper.unit} "
-                f"{now}, after its batch was given; sort the file by group or read it whole with rows=None"
+                f"{now}, after its batch was given; sort the file by group or read it whole with rows=None "
+                "(--batch-rows 0)"
             )
-
-
-_NO_LABEL = object()
 
 
 def _label(row: Mapping[str, Any], key: str) -> Any:

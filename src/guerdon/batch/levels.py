@@ -136,10 +136,11 @@ def codes_of(values: NDArray[Any]) -> tuple[Index, int]:
     import pyarrow
 
     pa: Any = pyarrow
-    if values.dtype.kind == "f":
-        values = values + 0.0
     try:
-        indices = pa.array(values, from_pandas=True).dictionary_encode().indices
+        column = pa.array(values, from_pandas=True)
+        if pa.types.is_floating(column.type):  # -0.0 and 0.0 are equal
+            column = pa.array(column.to_numpy(zero_copy_only=False) + 0.0, from_pandas=True)
+        indices = column.dictionary_encode().indices
     except (AttributeError, pa.ArrowException, OverflowError, UnicodeEncodeError):
         number: dict[Hashable, int] = {}
         found = [number.setdefault(_key(value), len(number)) for value in values.tolist()]
@@ -234,7 +235,7 @@ class Segments:
 
     def extreme(self, x: Array, of: np.ufunc, empty: float) -> Array:
         """`[size]` `np.minimum` or `np.maximum` per piece; `empty` for a piece without rows."""
-        out = np.full(self.size, empty)
+        out = np.full(self.size, empty, np.float64)
         filled = self.counts > 0
         if filled.any():
             sorted_x = x if self.contiguous else x[self.order]

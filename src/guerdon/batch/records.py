@@ -69,7 +69,8 @@ class Shaper:
 
     def key_of(self, name: str) -> str | None:
         """The column of the file that the batch calls `name`."""
-        return self.columns.get(name, name if name in self.keys else None)
+        own = name in self.keys and name not in self.columns.values()
+        return self.columns.get(name, name if own else None)
 
     def batch(self, records: Sequence[Record]) -> Batch:
         """The batch of a chunk that has been seen. An unreadable row has None in every column."""

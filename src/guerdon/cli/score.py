@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from guerdon.batch import Batch
 from guerdon.batch.files import read
@@ -116,9 +117,9 @@ def score_file(
         print(summary.text(planned, out), file=sys.stderr)
 
 
-def _columns(scores: Scores) -> dict[str, list[Any]]:
-    """`reward`, `reward.<part>` and `reward.failure`, one entry per row; unscored is None."""
-    columns: dict[str, list[Any]] = {"reward": _cells(scores.values, scores.level, scores.axes)}
+def _columns(scores: Scores) -> dict[str, ArrayLike]:
+    """`reward`, `reward.<part>` and `reward.failure`, one entry per row."""
+    columns: dict[str, ArrayLike] = {"reward": _cells(scores.values, scores.level, scores.axes)}
     for name, node in scores.plan.names.items():
         values = scores.items[name] if name in scores.items else scores.parts[name]
         columns[f"reward.{name}"] = _cells(values, node.level, scores.axes)
@@ -131,12 +132,16 @@ def _columns(scores: Scores) -> dict[str, list[Any]]:
     return columns
 
 
-def _cells(values: Array, level: str, axes: Mapping[str, Axis]) -> list[Any]:
-    cells = [None if value != value else value for value in values.tolist()]
+def _cells(values: Array, level: str, axes: Mapping[str, Axis]) -> ArrayLike:
+    """One number per row, or one list where the values live on an axis; unscored is NaN, in lists None."""
     if level not in axes:
-        return cells
+        return values
+    cells = [None if value != value else value for value in values.tolist()]
     edges = np.cumsum([0, *axes[level].counts.tolist()]).tolist()
-    return [cells[start:end] for start, end in pairwise(edges)]
+    lists = np.empty(len(edges) - 1, dtype=object)
+    for row, (start, end) in enumerate(pairwise(edges)):
+        lists[row] = cells[start:end]
+    return lists
 
 
 def _per_row(scores: Scores) -> Array:

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from guerdon.batch import Batch
 from guerdon.batch.levels import Array, Index, Levels, Segments, combine
 from guerdon.errors import DataError, ExpressionError
-from guerdon.expr.core import Apply, Column, Const, Expr, axis_level, postorder
-from guerdon.expr.nodes import Reduce, Scan, State, Window
+from guerdon.expr.core import Apply, Column, Const, Expr, View, axis_level, postorder
+from guerdon.expr.nodes import Reduce, Scan, State, Window, holds_prev
 from guerdon.expr.scan import SCAN, Sequences, recur
 from guerdon.expr.sequence import prev
+from guerdon.expr.source import Source
 from guerdon.expr.state import STATE, Memory, knn
 from guerdon.expr.tables import APPLY, EMPTY, REDUCE, WINDOW
 
@@ -37,17 +38,21 @@ class Arithmetic:
         self.after: dict[str, Memory] = dict(memory)
         self.values: dict[Expr, Array] = {}
         self._segments: dict[tuple[Any, ...], Segments] = {}
-        self._owners: dict[str, State] = {}
 
     def value(self, expr: Expr) -> Array:
         """`[size of its level]` float64, NaN where unscored."""
-        if _holds_prev(expr):
+        if holds_prev(expr):
             raise ExpressionError(f"`prev` means something only in the first argument of recur(...), not in {expr}")
         with np.errstate(all="ignore"):
-            for node in postorder(expr, lambda node: node not in self.values and not _holds_prev(node)):
-                if node not in self.values and not _holds_prev(node):
+            for node in postorder(expr, lambda node: node not in self.values and not holds_prev(node)):
+                if node not in self.values and not holds_prev(node):
                     self.values[node] = self._compute(node)
         return self.values[expr]
+
+    def forget(self) -> None:
+        """Drop what was computed: an axis has other items now."""
+        self.values = {node: values for node, values in self.values.items() if isinstance(node, Source | View)}
+        self._segments = {}
 
     def at(self, expr: Expr, level: str) -> Array:
         """The value of `expr`, spread to `level`."""
@@ -129,8 +134,23 @@ class Arithmetic:
             place[pieces.order] = pieces.rows(pieces.order)
             place = place[counts]
         out = np.asarray(REDUCE[node.op](kept, inner, place, **dict(node.params)), dtype=np.float64)
-        empty = node.empty if node.empty is not None else EMPTY.get(node.op, np.nan)
-        return np.where(inner.counts == 0, empty, out)
+        nothing = inner.counts == 0
+        if nothing.any():
+            out[nothing] = self._of_nothing(node, level, pieces)[nothing]
+        return out
+
+    def _of_nothing(self, node: Reduce | Window, level: str, pieces: Segments) -> Array:
+        """`[size]` the value of a piece in which nothing counts; NaN where a source failed to say whether anything does."""
+        if node.empty is not None:
+            return np.full(pieces.size, node.empty)
+        empty = np.full(pieces.size, EMPTY.get(node.op, np.nan))
+        if node.op != "count" and any(isinstance(inside, Source | View) for inside in postorder(node)):
+            lost = np.isnan(self.at(node.arg, level))
+            if node.where is not None:
+                mask = self.at(node.where, level)
+                lost = np.isnan(mask) | (lost & (mask != 0))
+            empty[pieces.codes[lost]] = np.nan
+        return empty
 
     def _window(self, node: Window) -> Array:
         level = node.level
@@ -165,12 +185,12 @@ class Arithmetic:
 
     def _recur(self, node: Scan, sequences: Sequences, order: Index | None) -> Array:
         body, init = node.args
-        steps = [inner for inner in postorder(body, _holds_prev) if _holds_prev(inner)]
+        steps = [inner for inner in postorder(body, holds_prev) if holds_prev(inner)]
         if any(not isinstance(inner, Apply) and inner != prev for inner in steps):
             raise ExpressionError(f"recur: only arithmetic may be done on `prev`, not {body}")
         fixed: dict[Expr, Array] = {}
-        for inner in postorder(body, _holds_prev):
-            if not _holds_prev(inner):
+        for inner in postorder(body, holds_prev):
+            if not holds_prev(inner):
                 values = self.at(inner, node.level)
                 fixed[inner] = values if order is None else values[order]
 
@@ -189,9 +209,6 @@ class Arithmetic:
         return recur(start if order is None else start[order], sequences, lambda v, items: step(v, items))
 
     def _state(self, node: State) -> Array:
-        owner = self._owners.setdefault(node.key, node)
-        if owner != node:
-            raise ExpressionError(f"two different memories are called {node.key!r}: {owner} and {node}")
         memory = dict(self.before.get(node.key, {}))
         arg = node.args[0]
         if node.op == "knn":
@@ -213,16 +230,3 @@ class Arithmetic:
         keep = np.ones(self.levels.rows) if node.where is None else self.at(node.where, "sample")
         params: dict[str, Any] = dict(node.params)
         return knn(memory, vectors, keep, **params)
-
-
-def _holds_prev(node: Expr) -> bool:
-    """Whether `node` depends on the `prev` of a surrounding recur."""
-    known = node.__dict__.get("holds_prev")
-    if known is None:
-        for inner in postorder(node, lambda inner: "holds_prev" not in inner.__dict__):
-            if "holds_prev" not in inner.__dict__:
-                below = (child.__dict__["holds_prev"] for child in inner.children)
-                own = isinstance(inner, Scan) and inner.op == "recur"
-                inner.__dict__["holds_prev"] = inner == prev or (any(below) and not own)
-        known = node.__dict__["holds_prev"]
-    return bool(known)

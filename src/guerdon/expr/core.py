@@ -8,9 +8,10 @@ An operator is a line in a table, not a class. `==` compares trees; `eq(a, b)` c
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
 from hashlib import blake2b
+from keyword import iskeyword
 from numbers import Real
 from typing import TYPE_CHECKING, Any, NoReturn, cast, dataclass_transform
 
@@ -42,6 +43,10 @@ NO_TRUTH = (
     "for any(x). The expression is: "
 )
 ORDER = {"batch": 0, "group": 1, "sample": 2}
+PLAIN: tuple[type[Any], ...] = (bool, int, float, str)
+"""What a field may be; a subclass, such as numpy's float64, counts as what it is written and read back as."""
+RESERVED = ("inf", "nan", "prev")
+"""Words of the text form that no part can be called."""
 
 Param = float | int | str | bool | None | tuple[float, ...] | tuple[str, ...]
 Params = tuple[tuple[str, Param], ...]
@@ -58,6 +63,8 @@ def _binary(op: str, swapped: bool = False) -> Callable[[Expr, Value], Expr]:
 @dataclass_transform(frozen_default=True, eq_default=False)
 class Expr:
     """A reward that has not been computed. A subclass becomes a frozen dataclass by itself."""
+
+    __array_ufunc__ = None  # an array on the left of an operator leaves it to us
 
     def __init_subclass__(cls) -> None:
         dataclass(frozen=True, eq=False, repr=False)(cls)
@@ -116,8 +123,6 @@ class Expr:
 
     def named(self, name: str) -> Expr:
         """The same values as a part: shown under `name` in the formula, in `Scores.parts` and in the output file."""
-        if not name.isidentifier() or name.startswith("_"):
-            raise ExpressionError(f"a part needs a name like `style` or `length_bonus`, got {name!r}")
         return Apply("named", (self,), (("name", name),))
 
     __add__ = _binary("add")
@@ -159,6 +164,9 @@ class Const(Expr):
 
     value: float
 
+    def __post_init__(self) -> None:
+        self.__dict__["value"] = float(self.value)
+
     @cached_property
     def level(self) -> str:
         return "batch"
@@ -170,7 +178,7 @@ class Column(Expr):
     name: str
 
     def __post_init__(self) -> None:
-        if not all(self.name.split(".")) or self.name.count(".") > 1:
+        if not (isinstance(cast(Any, self.name), str) and all(self.name.split(".")) and self.name.count(".") < 2):
             raise ExpressionError(f"a column is `name` or `axis.name`, got {self.name!r}")
 
     @cached_property
@@ -203,6 +211,9 @@ class Apply(Expr):
 
     def __post_init__(self) -> None:
         join(*self.args, what=self.op)
+        if self.op in ("named", "channels"):
+            for _, name in self.params:
+                _check_name(name)
 
     @cached_property
     def level(self) -> str:
@@ -214,7 +225,10 @@ def lift(value: object) -> Expr:
     if isinstance(value, Expr):
         return value
     if isinstance(value, Real) or type(value).__name__ in ("bool", "bool_"):
-        return Const(float(cast(float, value)))
+        try:
+            return Const(float(cast(float, value)))
+        except OverflowError:
+            raise ExpressionError("the number is too large: write inf for infinity") from None
     raise ExpressionError(
         f"expected a number or an expression, got {type(value).__name__} {value!r:.80}. A column is col('name')"
     )
@@ -261,6 +275,20 @@ def postorder(root: Expr, enter: Callable[[Expr], bool] = lambda _: True) -> Ite
                 stack.extend((child, False) for child in reversed(node.children) if id(child) not in seen)
 
 
+def _check_name(name: object) -> None:
+    text = name if isinstance(name, str) else ""
+    fits = text.isidentifier() and text[0] != "_" and not iskeyword(text) and text not in RESERVED
+    if not fits or not (text.isascii() or text == _normal(text)):
+        raise ExpressionError(f"a part needs a name like `style` or `length_bonus`, got {name!r}")
+
+
+def _normal(name: str) -> str:
+    """The name as Python's parser gives it back."""
+    from unicodedata import normalize
+
+    return normalize("NFKC", name)
+
+
 def _expressions(values: list[Any]) -> Iterator[Expr]:
     for value in values:
         if isinstance(value, Expr):
@@ -277,4 +305,9 @@ def _canonical(value: Any) -> str:
         return f"({','.join(_canonical(item) for item in cast('list[Any]', value))})"
     if isinstance(value, dict):
         return f"{{{','.join(sorted(f'{_canonical(k)}:{_canonical(v)}' for k, v in cast('dict[Any, Any]', value).items()))}}}"
-    return f"{type(value).__name__}:{value!r}"
+    if is_dataclass(value) and not isinstance(value, type):
+        kind, inside = type(value), [getattr(value, f.name) for f in fields(value) if f.compare]
+        return f"{kind.__module__}:{kind.__qualname__}{_canonical(inside)}"
+    kind = cast("type[Any]", type(value))
+    base: Any = next((base for base in PLAIN if issubclass(kind, base)), kind)
+    return f"{base.__name__}:{base.__repr__(value)}"

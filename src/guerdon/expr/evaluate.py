@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Coroutine, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from guerdon.batch import Batch
 from guerdon.batch.levels import Array, Axis, Index
-from guerdon.errors import DataError, ScoringError
+from guerdon.errors import DataError, LevelError, ScoringError
 from guerdon.expr.cache import Cache, MemoryCache
 from guerdon.expr.compute import Arithmetic
 from guerdon.expr.core import Column, Expr, View, axis_level
@@ -20,7 +23,7 @@ from guerdon.expr.plan import Condition, Leaf, Plan, check, plan
 from guerdon.expr.pool import shared_pool
 from guerdon.expr.run import Failure, LeafRun, Progress, Runner
 from guerdon.expr.scores import Scores
-from guerdon.expr.source import Ragged
+from guerdon.expr.source import AsyncSource, Ragged, RowSource, Source
 from guerdon.expr.state import Memory
 
 __all__ = ["evaluate", "evaluate_async"]
@@ -65,8 +68,10 @@ def evaluate(
         array([ 0.5, -0.5,  0. ])
     """
     box: list[Scores] = []
+    under_way: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[None]]] = []
 
     async def fill_box() -> None:
+        under_way.append((asyncio.get_running_loop(), cast("asyncio.Task[None]", asyncio.current_task())))
         box.append(
             await evaluate_async(
                 expr, batch, state=state, t=t, cache=cache, workers=workers, on_error=on_error, progress=progress
@@ -79,7 +84,13 @@ def evaluate(
         asyncio.run(fill_box())
     else:
         with ThreadPoolExecutor(1) as thread:
-            thread.submit(asyncio.run, fill_box()).result()
+            try:
+                thread.submit(asyncio.run, fill_box()).result()
+            except KeyboardInterrupt:  # it reaches this thread alone: end the other one too
+                for loop, task in under_way:
+                    with suppress(RuntimeError):  # over in the meantime
+                        loop.call_soon_threadsafe(task.cancel)
+                raise
     return box[0]
 
 
@@ -120,25 +131,92 @@ async def _leaves(planned: Plan, arithmetic: Arithmetic, runner: Runner) -> list
     readable = np.ones(runner.batch.size, dtype=bool)
     readable[list(runner.batch.problems)] = False
     runs: list[LeafRun] = []
+    openings: dict[str, list[_Opening]] = {}
     for stage in planned.stages:
         wanted = [np.flatnonzero(readable & _needed(leaf, arithmetic)) for leaf in stage]
-        done = await asyncio.gather(
-            *(_run(leaf, rows, arithmetic, runner) for leaf, rows in zip(stage, wanted, strict=True))
-        )
-        for leaf, run in zip(stage, done, strict=True):
-            values = run.values
-            if isinstance(values, Ragged):
-                arithmetic.levels.open(leaf.node.level, values.counts)
-                values = values.values
-            arithmetic.values[leaf.node] = values
+        done = await _all([_run(leaf, rows, arithmetic, runner) for leaf, rows in zip(stage, wanted, strict=True)])
+        for leaf, rows, run in zip(stage, wanted, done, strict=True):
+            if isinstance(run.values, Ragged):
+                opening = _Opening(leaf.node, run, run.values, _answered(run, rows, runner.batch.size))
+                openings.setdefault(leaf.node.level, []).append(opening)
+            else:
+                arithmetic.values[leaf.node] = run.values
+        for level, opened in openings.items():
+            _lay_out(level, opened, arithmetic)
         runs += done
     return runs
 
 
-def _run(leaf: Leaf, rows: Index, arithmetic: Arithmetic, runner: Runner) -> Any:
+async def _all(work: Iterable[Coroutine[Any, Any, LeafRun]]) -> list[LeafRun]:
+    """Wait for all; if one fails, or the caller gives up, none goes on alone."""
+    tasks = [asyncio.ensure_future(one) for one in work]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _run(leaf: Leaf, rows: Index, arithmetic: Arithmetic, runner: Runner) -> Coroutine[Any, Any, LeafRun]:
     if isinstance(leaf.node, View):
         return _view(leaf.node, leaf.name, rows, arithmetic, runner)
     return runner.run(leaf.node, leaf.name, rows)
+
+
+@dataclass
+class _Opening:
+    """What a leaf gave that has a list for every row: `answered` `[N]` says for which rows it did."""
+
+    node: Source | View
+    run: LeafRun
+    given: Ragged
+    answered: Rows
+
+
+def _answered(run: LeafRun, rows: Index, size: int) -> Rows:
+    answered = np.zeros(size, dtype=bool)
+    answered[rows] = True
+    answered[[failure.row for failure in run.failures]] = False
+    return answered
+
+
+def _lay_out(level: str, openings: Iterable[_Opening], arithmetic: Arithmetic) -> None:
+    """One axis for all leaves that give lists of `level`; NaN where one has nothing to say.
+
+    A row for which all of them failed, or were not asked, has one unscored item: nothing is known of it, which is not
+    the same as an empty list.
+    """
+    known = arithmetic.batch.axes.get(level)
+    counts = np.full(arithmetic.levels.rows, -1) if known is None else known.counts
+    for opening in openings:
+        _refuse_other_counts(level, opening, counts)
+        counts = np.where(opening.answered & (counts < 0), opening.given.counts, counts)
+    counts = np.where(counts < 0, 1, counts)
+    if level in arithmetic.levels.axes and not np.array_equal(arithmetic.levels.axes[level].counts, counts):
+        del arithmetic.levels.axes[level]
+        arithmetic.forget()
+    arithmetic.levels.open(level, counts)
+    axis = arithmetic.levels.axis(level)
+    for opening in openings:
+        rows = np.flatnonzero(opening.answered)
+        values = np.full(len(axis), np.nan)
+        values[axis.items(rows)] = opening.given.values[Axis.from_counts(opening.given.counts).items(rows)]
+        arithmetic.values[opening.node] = values
+
+
+def _refuse_other_counts(level: str, opening: _Opening, counts: Index) -> None:
+    """A row with another number of items than its axis has: a failure of that row; an error of a whole-batch source."""
+    off = np.flatnonzero(opening.answered & (counts >= 0) & (opening.given.counts != counts))
+    for row in off.tolist():
+        reason = (
+            f"gave {opening.given.counts[row]} values, {level!r} has {counts[row]} items in this row; "
+            "a source that opens an axis of its own needs another name for it"
+        )
+        if not isinstance(opening.node, RowSource | AsyncSource):
+            raise LevelError(f"{opening.node}, row {row}: {reason}")
+        opening.run.failures.append(Failure(row, opening.run.name, reason))
+    opening.answered[off] = False
 
 
 def _needed(leaf: Leaf, arithmetic: Arithmetic) -> Rows:
@@ -174,15 +252,18 @@ def _holds(condition: Condition, arithmetic: Arithmetic) -> Rows:
 
 async def _view(view: View, name: str, rows: Index, arithmetic: Arithmetic, runner: Runner) -> LeafRun:
     """Evaluate the inside of a view on edited rows and average them per parent."""
-    batch = runner.batch
-    part = batch.select(rows)
+    started = time.perf_counter()
+    batch, planned = runner.batch, plan(view.arg)
+    used = {node.level for node in planned.nodes} | {
+        name.partition(".")[0] for name in (*planned.columns, *view.edit.reads())
+    }
+    axes = {name: axis for name, axis in batch.axes.items() if name in used}
+    part = Batch(batch.columns, axes, batch.problems, batch.size).select(rows)
     derived = await asyncio.to_thread(view.edit.apply, part)
     inner = Runner(derived.batch, runner.cache, runner.pool, runner.progress, runner.warnings)
     inside = Arithmetic(derived.batch, derived.batch.levels(), arithmetic.before)
-    planned = plan(view.arg)
     check(planned, derived.batch)
     inner_runs = await _leaves(planned, inside, inner)
-    arithmetic.after |= inside.after
     values = inside.at(view.arg, "sample")
     at_axis = axis_level(view.level)
     axis = batch.axes[view.level] if at_axis else None
@@ -192,6 +273,7 @@ async def _view(view: View, name: str, rows: Index, arithmetic: Arithmetic, runn
     owner = parents[derived.parent]
     counts = np.bincount(owner[scored], minlength=size)
     totals = np.bincount(owner[scored], weights=values[scored], minlength=size)
+    arithmetic.after |= {key: memory for key, memory in inside.after.items() if memory is not inside.before.get(key)}
     with np.errstate(invalid="ignore"):
         run = LeafRun(name, totals / counts, asked=len(rows), distinct=derived.batch.size)
     row_of = axis.index if axis is not None else np.arange(batch.size)
@@ -199,10 +281,10 @@ async def _view(view: View, name: str, rows: Index, arithmetic: Arithmetic, runn
         run.calls += inner_run.calls
         run.cached += inner_run.cached
         run.quick += inner_run.quick
-        run.seconds += inner_run.seconds
         for failure in inner_run.failures:
             row = int(row_of[owner[failure.row]])
             run.failures.append(Failure(row, name, f"on an edited row: {failure.source}: {failure.reason}"))
+    run.seconds = time.perf_counter() - started
     return run
 
 

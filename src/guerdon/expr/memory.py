@@ -58,6 +58,8 @@ def dual(
 
     `gradient` is the amount by which a constraint is broken, e.g. `mean(cost, to="batch") - limit`. NaN leaves λ as it is.
     """
+    if not low <= init <= high:
+        raise ExpressionError(f"dual needs low ≤ init ≤ high, got {low!r}, {init!r}, {high!r}")
     params = (("lr", float(lr)), ("init", float(init)), ("low", float(low)), ("high", float(high)))
     return _state("dual", gradient, name, params)
 

@@ -6,9 +6,9 @@ from functools import cached_property
 from typing import cast
 
 from guerdon.errors import ExpressionError, LevelError
-from guerdon.expr.core import ORDER, Expr, Params, join, rank_of
+from guerdon.expr.core import ORDER, Column, Expr, Params, join, postorder, rank_of
 
-__all__ = ["Reduce", "Scan", "State", "Window"]
+__all__ = ["Reduce", "Scan", "State", "Window", "holds_prev"]
 
 STATE_INPUT = {"percentile": "sample", "running_mean": "sample", "running_std": "sample", "knn": "axis"}
 """Levels that a state operator takes, where it is not one value per batch."""
@@ -153,3 +153,17 @@ class State(Expr):
     @cached_property
     def level(self) -> str:
         return "sample" if self.op == "knn" else "batch"
+
+
+def holds_prev(node: Expr) -> bool:
+    """Whether `node` depends on the `prev` of a recur around it, and so has no value of its own."""
+    known = node.__dict__.get("holds_prev")
+    if known is None:
+        for inner in postorder(node, lambda inner: "holds_prev" not in inner.__dict__):
+            if "holds_prev" not in inner.__dict__:
+                below = (child.__dict__["holds_prev"] for child in inner.children)
+                closed = isinstance(inner, Scan) and inner.op == "recur"
+                itself = isinstance(inner, Column) and inner.name == "prev"
+                inner.__dict__["holds_prev"] = itself or (any(below) and not closed)
+        known = node.__dict__["holds_prev"]
+    return bool(known)

@@ -8,13 +8,14 @@ first, so a costly leaf behind one runs in a later stage and only for the rows l
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from guerdon.errors import ExpressionError, MissingColumn, suggest
 from guerdon.expr.core import Apply, Column, Expr, View, axis_level, postorder
-from guerdon.expr.nodes import Reduce, Scan, State, Window
+from guerdon.expr.nodes import Reduce, Scan, State, Window, holds_prev
 from guerdon.expr.source import AsyncSource, RowSource, Source
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ Condition = tuple[Expr, str]
 Demand = frozenset[Condition]
 ALWAYS: Demand = frozenset()
 MOST_ALTERNATIVES = 16
+MOST_CONDITIONS = 64
+"""Beyond these a leaf is asked for more rows than needed, which costs calls but changes no value."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,10 @@ class Plan:
     @property
     def stages(self) -> list[list[Leaf]]:
         """The leaves stage by stage."""
-        last = max((leaf.stage for leaf in self.leaves), default=-1)
-        return [[leaf for leaf in self.leaves if leaf.stage == stage] for stage in range(last + 1)]
+        stages: list[list[Leaf]] = [[] for _ in range(max((leaf.stage + 1 for leaf in self.leaves), default=0))]
+        for leaf in self.leaves:
+            stages[leaf.stage].append(leaf)
+        return stages
 
     @property
     def remembers(self) -> bool:
@@ -84,8 +89,9 @@ def plan(expr: Expr) -> Plan:
     """Order the nodes of `expr` (equal subtrees once, children first), group its leaves into stages, list its columns.
 
     Raises:
-        ExpressionError: two different parts with one name.
+        ExpressionError: two different parts, or two different memories, with one name.
     """
+    _check_memories(expr)
     unique: dict[Expr, None] = {}
     for node in postorder(expr, lambda node: not isinstance(node, View)):
         unique.setdefault(node)
@@ -94,10 +100,17 @@ def plan(expr: Expr) -> Plan:
     leaves = [node for node in nodes if isinstance(node, Source | View)]
     names = _names(nodes)
     by_node = {node: name for name, node in names.items()}
-    stages = _Stages({leaf: demands[leaf] for leaf in leaves})
-    planned = [Leaf(leaf, by_node.get(leaf, leaf_name(leaf)), stages.of(leaf), stages.demands(leaf)) for leaf in leaves]
+    staged = _staged(leaves, demands, _leaves_below(nodes, leaves))
+    planned = [replace(leaf, name=by_node.get(leaf.node, leaf_name(leaf.node))) for leaf in staged]
     columns = dict.fromkeys(name for node in nodes for name in _reads(node))
     return Plan(expr, nodes, tuple(sorted(planned, key=lambda leaf: leaf.stage)), tuple(columns), names)
+
+
+def _check_memories(expr: Expr) -> None:
+    owners: dict[str, State] = {}
+    for node in postorder(expr):
+        if isinstance(node, State) and owners.setdefault(node.key, node) != node:
+            raise ExpressionError(f"two different memories are called {node.key!r}: {owners[node.key]} and {node}")
 
 
 def check(planned: Plan, batch: Batch) -> None:
@@ -118,14 +131,13 @@ def check(planned: Plan, batch: Batch) -> None:
         if name not in batch and not (dot and column in ("position", "count")):
             if name in ("group", "prompt"):
                 levels.size("group")
-            elif name == "t":
+            if name == "t":
                 raise MissingColumn(
                     "the reward follows a schedule: give the training step, evaluate(..., t=100), or a column `t`"
                 )
-            else:
-                _missing(name, batch)
+            _missing(name, batch)
     for node in planned.nodes:
-        if isinstance(node, Scan | Window | Reduce) or node.level == "group":
+        if isinstance(node, Scan | Window | Reduce | View) or node.level == "group":
             for level in (node.level, *(child.level for child in node.children)):
                 if level == "group":
                     levels.size("group")
@@ -182,15 +194,20 @@ def _names(nodes: tuple[Expr, ...]) -> dict[str, Expr]:
     names: dict[str, Expr] = {}
     for node in nodes:
         if isinstance(node, Apply) and node.op in ("named", "channels"):
+            if holds_prev(node):
+                raise ExpressionError(f"{node}: inside recur nothing has a value to be shown as a part; name the recur")
             for (_, name), arg in zip(node.params, node.args, strict=True):
                 if names.setdefault(str(name), arg) != arg:
                     raise ExpressionError(f"two different parts are called {name!r}: {names[str(name)]} and {arg}")
     taken = set(names.values())
+    used: Counter[str] = Counter()
     for node in nodes:
         if isinstance(node, Source | View) and node not in taken:
-            base = leaf_name(node)
-            number = next(i for i in range(1, len(nodes) + 2) if (base if i == 1 else f"{base}_{i}") not in names)
-            names[base if number == 1 else f"{base}_{number}"] = node
+            base = name = leaf_name(node)
+            while name in names:
+                used[base] += 1
+                name = f"{base}_{used[base] + 1}"
+            names[name] = node
     return names
 
 
@@ -205,7 +222,7 @@ def _demands(root: Expr, nodes: tuple[Expr, ...]) -> dict[Expr, list[Demand]]:
             continue
         for child, conditions, same_rows in _asks(node):
             bases = here if same_rows else [ALWAYS]
-            found[child].extend(base | conditions for base in bases)
+            found[child].extend(base | conditions if len(base) < MOST_CONDITIONS else base for base in bases)
     return found
 
 
@@ -226,11 +243,11 @@ def _asks(node: Expr) -> Iterable[tuple[Expr, Demand, bool]]:
         )
     elif isinstance(node, Window | Reduce | State) and node.where is not None:
         for child in node.children:
-            masked = child is not node.where and node.op not in ("zscore", "knn")
-            yield child, frozenset({(node.where, "true")}) if masked else ALWAYS, False
+            masked = child not in (node.where, *_keys(node)) and node.op not in ("zscore", "knn")
+            yield child, frozenset({(node.where, "true")}) if masked else ALWAYS, _stays_in_row(node)
     else:
         for child in node.children:
-            yield child, ALWAYS, isinstance(node, Apply)
+            yield child, ALWAYS, _stays_in_row(node)
 
 
 def _absorb(demands: list[Demand]) -> list[Demand]:
@@ -239,46 +256,74 @@ def _absorb(demands: list[Demand]) -> list[Demand]:
     for demand in sorted(set(demands), key=len):
         if not any(weaker <= demand for weaker in kept):
             kept.append(demand)
-    return kept if len(kept) <= MOST_ALTERNATIVES else [ALWAYS]
+        if len(kept) > MOST_ALTERNATIVES:
+            return [ALWAYS]
+    return kept
 
 
-class _Stages:
-    """Stage of each leaf: 0, or one more than the latest leaf inside its conditions. Conditions in a circle are dropped."""
+def _staged(leaves: list[Source | View], demands: Mapping[Expr, list[Demand]], below: Mapping[Expr, int]) -> list[Leaf]:
+    """Stage of each leaf: 0, or one more than the latest leaf inside its conditions. Conditions in a circle are dropped.
 
-    def __init__(self, demands: Mapping[Expr, list[Demand]]) -> None:
-        self._demands = {node: tuple(found) if _costly(node) else (ALWAYS,) for node, found in demands.items()}
-        self._stage: dict[Expr, int] = {}
-        self._open: set[Expr] = set()
-
-    def of(self, leaf: Expr) -> int:
-        if leaf in self._stage:
-            return self._stage[leaf]
-        self._open.add(leaf)
-        loose = [frozenset(c for c in demand if not self._circular(c[0])) for demand in self._demands[leaf]]
-        self._demands[leaf] = tuple(_absorb(loose))
-        inside = [inner for demand in self._demands[leaf] for condition, _ in demand for inner in _leaves(condition)]
-        self._stage[leaf] = max((self.of(inner) + 1 for inner in inside), default=0)
-        self._open.discard(leaf)
-        return self._stage[leaf]
-
-    def demands(self, leaf: Expr) -> tuple[Demand, ...]:
-        return self._demands[leaf]
-
-    def _circular(self, condition: Expr) -> bool:
-        return any(inner in self._open or self._waits(inner, set()) for inner in _leaves(condition))
-
-    def _waits(self, leaf: Expr, seen: set[Expr]) -> bool:
-        """Whether `leaf` is waiting, through its own conditions, for a leaf that is being placed."""
-        if leaf in self._stage or leaf in seen:
-            return False
-        seen.add(leaf)
-        inside = [i for demand in self._demands[leaf] for condition, _ in demand for i in _leaves(condition)]
-        return any(inner in self._open or self._waits(inner, seen) for inner in inside)
+    Sets of leaves are the bits of an int, in the order of `leaves`; `below` has those inside each node.
+    """
+    kept = {leaf: demands[leaf] if _costly(leaf) else [ALWAYS] for leaf in leaves}
+    waits: dict[Expr, int] = {}
+    stages: list[int] = []
+    stage_of: dict[Expr, int] = {}
+    placed = pending = 0
+    stack = list(reversed(leaves))
+    while stack:
+        leaf = stack[-1]
+        if leaf not in waits:
+            pending |= below[leaf]
+            kept[leaf] = _absorb([frozenset(c for c in found if not below[c[0]] & pending) for found in kept[leaf]])
+            waits[leaf] = _union(below[expr] for found in kept[leaf] for expr, _ in found)
+        earlier = waits[leaf] & ~placed
+        if earlier and leaf not in stage_of:
+            stack.append(leaves[(earlier & -earlier).bit_length() - 1])
+            continue
+        stack.pop()
+        if leaf not in stage_of:
+            latest = next((i for i in reversed(range(len(stages))) if stages[i] & waits[leaf]), -1)
+            stage_of[leaf] = latest + 1
+            stages += [0] * (latest + 2 - len(stages))
+            stages[latest + 1] |= below[leaf]
+            placed |= below[leaf]
+            pending &= ~below[leaf]
+    return [Leaf(leaf, "", stage_of[leaf], tuple(kept[leaf])) for leaf in leaves]
 
 
-def _costly(node: Expr) -> bool:
-    return isinstance(node, RowSource | AsyncSource | View) or (isinstance(node, Source) and node.costly)
+def _leaves_below(nodes: tuple[Expr, ...], leaves: list[Source | View]) -> dict[Expr, int]:
+    """The leaves inside every node (a leaf is inside itself, nothing else is inside a view), as bits."""
+    below: dict[Expr, int] = {leaf: 1 << i for i, leaf in enumerate(leaves)}
+    for node in nodes:
+        if node not in below:
+            below[node] = _union(below[child] for child in node.children)
+    return below
 
 
-def _leaves(expr: Expr) -> list[Expr]:
-    return [node for node in postorder(expr, lambda n: not isinstance(n, View)) if isinstance(node, Source | View)]
+def _union(masks: Iterable[int]) -> int:
+    found = 0
+    for mask in masks:
+        found |= mask
+    return found
+
+
+def _costly(node: Source | View) -> bool:
+    """Whether the leaf is worth running for some rows only, and may be: no row's value depends on other rows."""
+    if isinstance(node, View):
+        return all(map(_stays_in_row, postorder(node.arg)))
+    return node.rowwise and (node.costly or isinstance(node, RowSource | AsyncSource))
+
+
+def _stays_in_row(node: Expr) -> bool:
+    """Whether the value for a row depends on what lies in that row alone."""
+    match node:
+        case Source():
+            return node.rowwise
+        case Window():
+            return "sample" in node.over
+        case Reduce() | Scan():
+            return not {"group", "batch"} & {*_keys(node)}
+        case _:
+            return not isinstance(node, State)

@@ -207,7 +207,6 @@ class Pool:
             else:
                 if broken is None:
                     return worker
-                self._release(worker, job)
                 raise GuerdonError(f"the function cannot be imported in a worker process: {broken}")
         if job.over:
             return None

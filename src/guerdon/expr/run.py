@@ -23,12 +23,13 @@ from guerdon.expr.remote import ask
 from guerdon.expr.show import show
 from guerdon.expr.source import AsyncSource, Ragged, RowSource, Source
 
-__all__ = ["Failure", "LeafRun", "Progress", "Runner"]
+__all__ = ["Failure", "LeafRun", "Progress", "Runner", "cells"]
 
 Progress = Callable[[str, int, int], object]
 Score = float | Sequence[float]
 FLUSH = 256
 FLUSH_SECONDS = 1.0
+NO_SCORE = "no score"
 
 
 @dataclass(frozen=True)
@@ -142,21 +143,23 @@ class Runner:
             kept = [i for i in range(len(rows)) if i not in failed]
             columns, rows = [[values[i] for i in kept] for values in columns], rows[kept]
         pairs: list[tuple[Any, ...]] = list(zip(*columns, strict=True)) if columns else [()] * len(rows)
-        labels: list[Any] = [key("", pair) for pair in pairs] if source.raw else pairs
+        labels: list[Any] = pairs
+        refused: list[Failure] = []
+        if source.raw or any("." in column for column in reads):
+            labels = [_label(pair) for pair in pairs]
+            fit = [i for i, label in enumerate(labels) if isinstance(label, bytes)]
+            if len(fit) < len(labels):
+                unfit = ((int(row), label) for row, label in zip(rows, labels, strict=True))
+                refused = [Failure(row, name, label) for row, label in unfit if isinstance(label, str)]
+                pairs, labels, rows = [pairs[i] for i in fit], [labels[i] for i in fit], rows[fit]
         item_of = dict(zip(labels, pairs, strict=True))
         number = {label: u for u, label in enumerate(item_of)}
         which = np.fromiter(map(number.__getitem__, labels), np.int64, len(labels))
-        return _Rows(list(item_of.values()), rows, which, list(failed.values()))
+        return _Rows(list(item_of.values()), rows, which, [*failed.values(), *refused])
 
     def _column(self, name: str, raw: bool) -> list[Any]:
         if (name, raw) not in self._columns:
-            if "." in name and name not in self.batch.columns:
-                axis = self.batch.axes[name.partition(".")[0]]
-                edges = np.cumsum(axis.counts)[:-1]
-                values: list[Any] = [piece.tolist() for piece in np.split(self.batch[name], edges)]
-            else:
-                values = self.batch[name].tolist() if raw else self.batch.text(name)
-            self._columns[(name, raw)] = values
+            self._columns[(name, raw)] = cells(self.batch, name, raw)
         return self._columns[(name, raw)]
 
     def _reporter(self, name: str, total: int) -> Callable[[], None]:
@@ -177,7 +180,7 @@ class Runner:
         for row in rows[np.isnan(values[rows])].tolist():
             gaps = (c for c in source.reads() if c in self.batch.columns and missing(self.batch[c][row]))
             gap = next(gaps, None)
-            failures.append(Failure(row, name, "no score" if gap is None else f"{gap} is missing"))
+            failures.append(Failure(row, name, NO_SCORE if gap is None else f"{gap} is missing"))
         return failures
 
     async def _workers(
@@ -214,13 +217,30 @@ class _Store:
             self.flush()
 
     def flush(self) -> None:
+        known, self.waiting = self.waiting, {}
         try:
-            if self.waiting:
-                self.runner.cache.put_many(self.waiting)
+            if known:
+                self.runner.cache.put_many(known)
         except DataError as error:
             self.runner.warnings.append(f"scores are kept in memory only: {error}")
-        self.waiting = {}
         self.last = time.monotonic()
+
+
+def cells(batch: Batch, name: str, raw: bool) -> list[Any]:
+    """What a row source gets of column `name`, row by row: text, the value as stored, or the list of an axis column."""
+    if "." in name and name not in batch.columns:
+        axis = batch.axes[name.partition(".")[0]]
+        edges = np.cumsum(axis.counts)[:-1]
+        return [piece.tolist() for piece in np.split(batch[name], edges)]
+    return batch[name].tolist() if raw else batch.text(name)
+
+
+def _label(pair: tuple[Any, ...]) -> bytes | str:
+    """Bytes that are equal for equal cells, lists and dicts included; text that says why there are none."""
+    try:
+        return key("", pair)
+    except DataError as error:
+        return str(error)
 
 
 def _quick(source: RowSource, items: list[tuple[Any, ...]]) -> list[Any]:
@@ -240,28 +260,39 @@ def _guarded(source: RowSource, item: tuple[Any, ...]) -> Any:
     try:
         return source.quick(*item)
     except Unscored as error:
-        return Failed(str(error))
+        return Failed(str(error) or "unscored")
     except Exception as error:
         return Failed(f"{type(error).__name__}: {error}")
 
 
 def _checked(source: Source, score: Any) -> Score | Failed:
     """What a source returned as a float, or as a list of floats where it opens an axis."""
-    ragged = axis_level(source.level)
     try:
-        if isinstance(score, list | tuple | np.ndarray) == ragged:
-            return [float(v) for v in cast("Sequence[Any]", score)] if ragged else float(score)
-    except (TypeError, ValueError):
+        if axis_level(source.level):
+            if isinstance(score, list | tuple) or getattr(score, "ndim", 0) == 1:
+                return [_number(value) for value in cast("Sequence[Any]", score)]
+        elif not math.isnan(value := _number(score)):
+            return value
+        else:
+            return Failed(NO_SCORE)
+    except Exception:  # of whatever object it is
         pass
-    wanted = f"a list, one number per {source.level}" if ragged else "one number"
-    given: Any = score
+    wanted = f"a list, one number per {source.level}" if axis_level(source.level) else "one number"
+    given = cast(Any, score)
     return Failed(f"returned {type(given).__name__} {given!r:.60} where {wanted} was expected")
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, str | bytes):
+        raise TypeError("text is no number, not even if it looks like one")
+    return float(value)
 
 
 def _whole(source: Source, batch: Batch, rows: Index) -> Array | Ragged:
     part = batch if len(rows) == batch.size else batch.select(rows)
     try:
         scored = source.score(part)
+        values = np.asarray(scored.values if isinstance(scored, Ragged) else scored, dtype=np.float64)
     except GuerdonError:
         raise
     except Exception as error:
@@ -269,11 +300,18 @@ def _whole(source: Source, batch: Batch, rows: Index) -> Array | Ragged:
         raise
     level = source.level
     if isinstance(scored, Ragged):
+        lengths = np.asarray(scored.counts)
+        if lengths.shape != (part.size,) or (lengths < 0).any() or values.shape != (lengths.sum(),):
+            raise DataError(
+                f"{show(source)} returned Ragged with {list(values.shape)} values and counts {lengths.tolist()!r:.60}: "
+                f"expected a count >= 0 for each of {part.size} rows, and as many values as they add up to"
+            )
         counts = np.zeros(batch.size, np.int64)
-        counts[rows] = scored.counts
-        return Ragged(np.asarray(scored.values, np.float64), counts)
-    values = np.asarray(scored, dtype=np.float64)
-    wanted = len(part.axes[level]) if axis_level(level) and level in part.axes else part.size
+        counts[rows] = lengths
+        return Ragged(values, counts)
+    if axis_level(level) and level not in part.axes:
+        raise DataError(f"{show(source)} has values per {level}, which the batch lacks: open it by returning Ragged")
+    wanted = len(part.axes[level]) if axis_level(level) else part.size
     if values.shape != (wanted,):
         raise DataError(
             f"{show(source)} returned an array of shape {list(values.shape)}, expected [{wanted}]: one value per {level}"
@@ -291,17 +329,21 @@ def _gather(
 ) -> tuple[Array | Ragged, list[Failure]]:
     """Scores of the distinct items, dealt out to the rows; a record for every row whose item failed."""
     reasons = {u: score.reason for u, score in enumerate(scores) if type(score) is Failed}
+    ragged = axis_level(source.level)
+    table = np.empty(0)
+    if not ragged:
+        table = np.array([math.nan if u in reasons else score for u, score in enumerate(scores)], dtype=np.float64)
+        reasons |= {u: NO_SCORE for u in np.flatnonzero(np.isnan(table)).tolist() if u not in reasons}
     failures: list[Failure] = []
     if reasons:
         hit = np.isin(chosen.which, list(reasons))
         pairs = zip(chosen.rows[hit].tolist(), chosen.which[hit].tolist(), strict=True)
         failures = [Failure(row, name, reasons[u]) for row, u in pairs]
-    if axis_level(source.level):
+    if ragged:
         lists: list[list[float]] = [[] if u in reasons else scores[u] for u in chosen.which.tolist()]
         counts = np.zeros(size, np.int64)
         counts[chosen.rows] = [len(items) for items in lists]
         return Ragged(np.array([v for items in lists for v in items], dtype=np.float64), counts), failures
-    table = np.array([math.nan if u in reasons else score for u, score in enumerate(scores)], dtype=np.float64)
     values = np.full(size, np.nan)
     values[chosen.rows] = table[chosen.which]
     return values, failures

@@ -14,7 +14,7 @@ from guerdon.batch.levels import Array, Axis, Levels
 from guerdon.expr.compute import Arithmetic
 from guerdon.expr.core import Apply, Const, Expr, axis_level
 from guerdon.expr.plan import Plan
-from guerdon.expr.run import Failure, LeafRun
+from guerdon.expr.run import Failure, LeafRun, cells
 from guerdon.expr.show import number, show_steps
 from guerdon.expr.source import RowSource
 from guerdon.expr.state import Memory
@@ -110,9 +110,13 @@ class Scores:
         return number(float(arithmetic.levels.spread(values, node.level, "sample")[row]))
 
     def _why(self, node: Expr, row: int) -> str:
-        if not isinstance(node, RowSource) or np.isnan(self.leaves[node][row] if node.level == "sample" else 0.0):
+        while isinstance(node, Apply) and node.op == "named":
+            node = node.args[0]
+        if not isinstance(node, RowSource):
             return ""
-        cells = [
-            self.batch[c].tolist()[row] if c in node.raw else self.batch.select([row]).text(c)[0] for c in node.reads()
-        ]
-        return node.why(*cells)
+        index = self.axes[node.level].index if axis_level(node.level) else np.arange(self.batch.size)
+        given = self.leaves[node][index == row]
+        if len(given) and np.isnan(given).all():
+            return ""
+        alone = self.batch.select([row])
+        return node.why(*(cells(alone, name, name in node.raw)[0] for name in node.reads()))

@@ -9,7 +9,7 @@ from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any, cast
 
 from guerdon.expr.core import Apply, Column, Const, Expr, View, postorder
-from guerdon.expr.nodes import Reduce, Scan, State, Window
+from guerdon.expr.nodes import Reduce, Scan, State, Window, holds_prev
 from guerdon.expr.source import AsyncSource, RowSource, Source
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def show(expr: Expr) -> str:
 
 
 def show_steps(plan: Plan, value: Callable[[Expr], str], why: Callable[[Expr], str]) -> list[str]:
-    """The formula line by line with the value of each line, sources included."""
+    """The formula line by line with the value of each line, sources and views included."""
     steps = _lines(plan.expr, _hoisted(plan.expr, leaves=True))
     texts = [f"  {name or 'reward'} = {text}" for name, text, _ in steps]
     width = min(max(map(len, texts)), 88)
@@ -109,40 +109,33 @@ def _condition(condition: tuple[Expr, str], names: dict[Expr, str]) -> str:
 def _hoisted(root: Expr, leaves: bool) -> dict[Expr, str]:
     """The nodes that get a line of their own, and the name of the line."""
     uses: Counter[Expr] = Counter()
-    nodes = dict.fromkeys(postorder(root))
+    nodes = dict.fromkeys(postorder(root, lambda node: not (leaves and isinstance(node, View))))
     for node in nodes:
         uses.update(node.children)
-    taken = {str(node.params[0][1]) for node in nodes if isinstance(node, Apply) and node.op == "named"}
-    names: dict[Expr, str] = {}
+    named = {str(node.params[0][1]): node for node in reversed(nodes) if isinstance(node, Apply) and node.op == "named"}
+    names = {node: name for name, node in named.items()}
+    used: Counter[str] = Counter()
     for node in nodes:
-        if isinstance(node, Apply) and node.op == "named":
-            name = str(node.params[0][1])
-            if name not in names.values():
-                names[node] = name
-        elif isinstance(node, Source) and (uses[node] > 1 or leaves):
-            names[node] = _free(f"_{type(node).__name__.lower()}", {*names.values(), *taken})
-        elif uses[node] > 1 and not isinstance(node, Const | Column):
-            names[node] = _free("_1", {*names.values(), *taken})
+        if leaves and holds_prev(node):
+            names.pop(node, None)
+        elif isinstance(node, Source | View) and (uses[node] > 1 or leaves):
+            base = f"_{type(node.arg if isinstance(node, View) else node).__name__.lower()}"
+            used[base] += 1
+            names[node] = base if used[base] == 1 else f"{base}_{used[base]}"
+        elif uses[node] > 1 and node not in names and not isinstance(node, Const | Column):
+            used["_"] += 1
+            names[node] = f"_{used['_']}"
     wrapped = {node.args[0] for node in names if isinstance(node, Apply) and node.op == "named"}
     return {node: name for node, name in names.items() if not (node in wrapped and uses[node] == 1)}
-
-
-def _free(base: str, taken: set[str]) -> str:
-    stem, number_ = (base, 1) if base != "_1" else ("_", 1)
-    name = base
-    while name in taken:
-        number_ += 1
-        name = f"{stem}{number_}" if stem == "_" else f"{stem}_{number_}"
-    return name
 
 
 def _lines(root: Expr, hoisted: dict[Expr, str]) -> list[tuple[str, str, Expr]]:
     """(name, text, node) for each line, the root last with the empty name unless it has one."""
     texts: dict[Expr, tuple[str, int]] = {}
     lines: list[tuple[str, str, Expr]] = []
-    for node in postorder(root):
-        if node in texts:
-            continue
+    nodes = dict.fromkeys(postorder(root))
+    uses = Counter(child for node in nodes for child in node.children)
+    for node in nodes:
         if node in hoisted:
             inner = node.args[0] if isinstance(node, Apply) and node.op == "named" else node
             text = texts[inner][0] if inner is not node else _render(node, texts)[0]
@@ -150,6 +143,10 @@ def _lines(root: Expr, hoisted: dict[Expr, str]) -> list[tuple[str, str, Expr]]:
             texts[node] = (hoisted[node], ATOM)
         else:
             texts[node] = _render(node, texts)
+        uses.subtract(node.children)
+        for child in node.children:
+            if not uses[child]:
+                texts.pop(child, None)
     lines.append(("", texts[root][0], root))
     return lines
 
@@ -216,16 +213,21 @@ def _call(name: str, args: Iterable[str], keywords: Iterable[tuple[str, str]]) -
 
 
 def _params(params: tuple[tuple[str, Any], ...]) -> list[tuple[str, str]]:
-    shown = [(name, value) for name, value in params if not (name in DEFAULTS and DEFAULTS[name] == value)]
-    return [(name, _literal(value)) for name, value in shown]
+    shown = [(name, value) for name, value in params if not _alike(DEFAULTS.get(name), value)]
+    return [(name, _literal(value, number)) for name, value in shown]
 
 
-def _literal(value: Any) -> str:
+def _alike(default: Any, value: Any) -> bool:
+    return type(default) is type(value) and default == value
+
+
+def _literal(value: Any, real: Callable[[float], str] = float.__repr__) -> str:
+    """A value as it is written; `real` writes floats, by default so that they do not come back as ints."""
     if isinstance(value, float):
-        return number(value)
+        return real(value)
     if isinstance(value, tuple):
-        items = cast("tuple[Any, ...]", value)
-        return f"({', '.join(map(_literal, items))}{',' if len(items) == 1 else ''})"
+        items = [_literal(item, real) for item in cast("tuple[Any, ...]", value)]
+        return f"({', '.join(items)}{',' if len(items) == 1 else ''})"
     return repr(value)
 
 
@@ -247,7 +249,7 @@ def _instance(thing: Any, name: str) -> str:
         default: Any = (
             f.default if f.default is not MISSING else f.default_factory() if callable(f.default_factory) else MISSING
         )
-        if default is not MISSING and type(default) is type(value) and default == value:
+        if _alike(default, value):
             keywords = True
         else:
             args.append(f"{f.name}={_literal(value)}" if keywords or f.kw_only else _literal(value))

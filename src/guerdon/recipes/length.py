@@ -128,7 +128,8 @@ def adaptive_target(
         rollouts: responses per prompt, 3 or more.
 
     Returns:
-        Target per sample. Unscored for a difficulty of which no response has been seen. The targets are state: pass
+        Target per sample, with the parts `difficulty` (2 easy, 1 medium, 0 hard), `easy_target`, `medium_target` and
+        `hard_target`. Unscored for a difficulty of which no response has been seen. The targets are state: pass
         `state=scores.state` on. The paper measures them on 500 held-out prompts; for that, evaluate on those first.
 
     Raises:
@@ -149,14 +150,15 @@ def adaptive_target(
         raise ExpressionError(
             f"adaptive_target needs rollouts ≥ 3, grid > 0 and low ≤ high, got {rollouts}, {grid}, {low}..{high}"
         )
-    difficulty = bucket(mean(correct, over="group"), (1 / 3, 2 / 3))
+    difficulty = bucket(mean(correct, over="group"), (1 / 3, 2 / 3)).named("difficulty")
 
-    def target(kind: int, n: int) -> Expr:
+    def target(name: str, kind: int, n: int) -> Expr:
         enough = quantile(length, 1 / n, to="batch", where=eq(difficulty, kind), method="inverted_cdf")
-        return hold(clip(low + grid * ceil((enough - low) / grid), low, high), every)
+        return hold(clip(low + grid * ceil((enough - low) / grid), low, high), every).named(f"{name}_target")
 
-    easy, medium, hard = target(2, rollouts * 2 // 3), target(1, rollouts // 3), target(0, 1)
-    return case((eq(difficulty, 2), easy), (eq(difficulty, 1), medium), otherwise=hard)
+    easy = target("easy", 2, rollouts * 2 // 3)
+    medium, hard = target("medium", 1, rollouts // 3), target("hard", 0, 1)
+    return case((eq(difficulty, 2), easy), (eq(difficulty, 1), medium), otherwise=hard).named("target")
 
 
 def laser_d(correct: Expr, length: Expr, *, bonus: float = 0.5, **grid: float) -> Expr:

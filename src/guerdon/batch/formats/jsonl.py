@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import base64
-import gzip
 import json
 import math
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -21,6 +21,7 @@ __all__ = ["JsonlSink", "json_text", "read_jsonl"]
 
 _SPACE = " \t\r\n"
 _DEPTH = 100
+_GZIP = 16 + zlib.MAX_WBITS
 _TOO_DEEP = f"the JSON is nested more than {_DEPTH} levels deep"
 _INFINITY = f"infinity-{uuid4()}"
 
@@ -134,16 +135,17 @@ class JsonlSink:
 
     def __init__(self, new: Callable[[], BinaryIO], gzipped: bool = False) -> None:
         self.file = new()
-        self._stream = gzip.GzipFile("", "wb", 6, self.file, mtime=0) if gzipped else self.file
+        self._packer = zlib.compressobj(6, zlib.DEFLATED, _GZIP) if gzipped else None
 
     def write(self, columns: Columns, size: int) -> None:
         """Append `size` rows. A surrogate without its pair is written as its escape."""
         names = list(columns)
         for row in rows_of(columns, size):
-            line = json_text(dict(zip(names, row, strict=True))) + "\n"
-            self._stream.write(line.encode("utf-8", "backslashreplace"))
+            line = f"{json_text(dict(zip(names, row, strict=True)))}\n".encode("utf-8", "backslashreplace")
+            self.file.write(line if self._packer is None else self._packer.compress(line))
 
     def close(self) -> None:
         """Hand over what is held back; the file stays open."""
-        if self._stream is not self.file:
-            self._stream.close()
+        packer, self._packer = self._packer, None
+        if packer is not None:
+            self.file.write(packer.flush())

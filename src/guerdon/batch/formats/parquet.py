@@ -106,7 +106,7 @@ class ParquetSink:
     def close(self) -> None:
         """Write the footer."""
         writer, self._writer = self._writer or self._open(self.file), None
-        _close(writer)
+        writer.close()
 
     def _learn(self, name: str, values: NDArray[Any]) -> Any:
         """Widen the type of a column to take `values`; they as an Arrow array, None if they have no type."""
@@ -149,8 +149,7 @@ class ParquetSink:
         """Start again with the types of now; on failure everything is as it was."""
         import pyarrow.parquet as pq
 
-        if self._writer.is_open:
-            _close(self._writer)
+        self._writer.close()
         self.file.flush()
         wider = self._new()
         writer = self._open(wider)
@@ -160,7 +159,7 @@ class ParquetSink:
                     self._append(writer, [self._old(part, name) for name in self._types])
         except BaseException:
             with suppress(Exception):
-                _close(writer)
+                writer.close()
             wider.close()
             os.unlink(wider.name)
             raise
@@ -179,14 +178,6 @@ class ParquetSink:
 
 class _BecameText(Exception):
     """A value did not fit the type of its column, which is stored as text from now on."""
-
-
-def _close(writer: Any) -> None:
-    """Close for good: a writer that failed would otherwise try again when it is collected."""
-    try:
-        writer.close()
-    finally:
-        writer.is_open = False
 
 
 def _natural(values: NDArray[Any]) -> Any:

@@ -24,14 +24,14 @@ MONEY = re.compile(r"\\?[$£€¥₹](?=[-.]?\s?[0-9])")
 SIGNED_MONEY = re.compile(r"^([-+])\s?\\?[$£€¥](?=[0-9.])")
 TRAILING = re.compile(r"(?<![\\.])[.,;:]$|[ \t]+$")
 SPACES = re.compile(r"\s+")
-LOOSE = re.compile(r"(?<![A-Za-z0-9\\]) | (?![A-Za-z0-9\\])")
+LOOSE = re.compile(r"(?<![A-Za-z0-9\\]) | (?![A-Za-z0-9])|(?<=\\\\) (?![A-Za-z])")
 TEXT = re.compile(r"\\text ?\{ ?([A-Za-z' ]+) ?\}")
 LETTER = re.compile(r"\(([A-Za-z])\)|\\text ?\{ ?\(?([A-Za-z])\)? ?\}")
 TERM = re.compile(r"[0-9]{1,9} ?[-+] ?")
 EIO = re.compile(r"[eio]", re.IGNORECASE)
 ASSIGNED = re.compile(r"([A-Za-z]) ?= ?(?=[^=<>]+$)")
-WORDS = re.compile(r"[A-Za-z' ]*[A-Za-z]{3}[A-Za-z' ]*")
-MINUS = str.maketrans({"−": "-", "﹣": "-", "-": "-", "\u00a0": " ", "\u202f": " ", "\u2009": " "})
+WORDS = re.compile(r"(?=.*[A-Za-z]{3})[A-Za-z' ]+")
+PLAIN = str.maketrans("\u2212\ufe63\uff0d\u00a0\u202f\u2009", "---   ")
 
 
 def compare(given: str, wanted: str) -> bool | None:
@@ -80,7 +80,7 @@ def clean(text: str) -> str:
 
 @lru_cache(4096)
 def _clean(text: str) -> str:
-    text = _unwrapped(text.translate(MINUS).strip())
+    text = _unwrapped(text.translate(PLAIN).strip())
     if "\\" in text or "~" in text:
         text = ENVIRONMENT.sub(r"\\\1{\2}", SPACED.sub(" ", SIZED.sub("", text)))
         text = FRAC_DIGITS.sub(r"\\frac{\1}{\2}", FRAC.sub(r"\\frac", FONT.sub(r"\\text", text)))

@@ -193,7 +193,7 @@ def _last_initial(text: str) -> int:
     """Where the text after the last `A:` at the start of a line begins, or -1."""
     for place in _from_the_end(text, ("A:", "A**:"), 0):
         line = text.rfind("\n", 0, place) + 1
-        if place - line < 9 and not text[line:place].strip(" \t*_"):
+        if not text[line:place].strip(" \t*_"):
             return place + 1
     return -1
 
