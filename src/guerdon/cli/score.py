@@ -126,9 +126,8 @@ def _columns(scores: Scores) -> dict[str, ArrayLike]:
     reasons: dict[int, list[str]] = {}
     for failure in scores.failures:
         reasons.setdefault(failure.row, []).append(f"{failure.source}: {failure.reason}")
-    columns["reward.failure"] = [
-        "; ".join(reasons[row]) if row in reasons else None for row in range(scores.batch.size)
-    ]
+    told = ["; ".join(reasons[row]) if row in reasons else None for row in range(scores.batch.size)]
+    columns["reward.failure"] = np.array(told, dtype=object)
     return columns
 
 
