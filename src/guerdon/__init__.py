@@ -60,6 +60,7 @@ _HOMES = {
         "Ragged",
         "RowSource",
         "Source",
+        "abs",
         "all",
         "anneal",
         "any",

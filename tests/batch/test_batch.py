@@ -105,9 +105,13 @@ def test_names_that_collide_while_renaming() -> None:
     rows = [{"response": "old", "answer": "new", "b": 1, "a": 2}]
     batch = Batch.from_records(rows, {"response": "answer", "a": "b", "b": "a"})
     assert batch.records() == [{"response": "new", "a": 1, "b": 2}]
+    later = Batch.from_records([{"answer": "new", "response": "old"}], {"response": "answer"})
+    assert later.records() == [{"response": "new"}]
     twice = Batch.from_records(rows, {"group": "answer", "user": "answer"})
     assert twice.records() == [{"response": "old", "group": "new", "user": "new", "b": 1, "a": 2}]
 
+    swapped = Batch({"answer": ["new"], "response": ["old"]}).rename({"response": "answer"})
+    assert swapped.records() == [{"response": "new"}]
     batch = Batch.from_records(rows)
     assert batch.rename({"response": "answer"}).names == ["response", "b", "a"]
     assert batch.rename({"response": "answer"})["response"].tolist() == ["new"]
@@ -147,7 +151,8 @@ def test_concat_with_columns_and_axes_that_one_part_lacks() -> None:
 def test_concat_keeps_numbers_as_written() -> None:
     joined = Batch.concat([Batch({"x": [18]}), Batch({"x": [2.5]}), Batch({"x": [True]}), Batch({"x": []})])
     assert joined.text("x") == ["18", "2.5", "True"]
-    assert Batch.concat([Batch({"x": [18]}), Batch({"x": [19]})])["x"].dtype.kind == "i"
+    for empty in (Batch({"x": []}), Batch({"y": []}), Batch({}, size=0)):
+        assert Batch.concat([Batch({"x": [18]}), empty, Batch({"x": [19]})])["x"].dtype.kind == "i"
 
 
 def test_problems_travel_with_their_rows() -> None:

@@ -19,6 +19,7 @@ from guerdon.expr import core, edit, functions, lift
 from guerdon.expr.core import Apply, Column, Const, Expr, postorder
 from guerdon.expr.evaluate import evaluate
 from guerdon.expr.functions import (
+    abs,
     bucket,
     case,
     ceil,

@@ -120,7 +120,8 @@ while not os.path.exists(sys.argv[1]):
     time.sleep(0.02)
 """
     process = program(text, tmp_path / "pid")
-    assert process.communicate() == ("", "")
+    process.communicate()
+    assert process.returncode == 0
     assert eventually(gone, int(lines(tmp_path / "pid")[0]))
 
 
@@ -170,17 +171,24 @@ def test_a_forked_process_makes_its_own_pool() -> None:
     assert process.returncode == 0
 
 
-def test_workers_that_died_idle_are_replaced() -> None:
-    def who() -> int:
-        time.sleep(0.2)
+def test_workers_that_died_idle_are_replaced(tmp_path: Path) -> None:
+    note = str(tmp_path / "pids")
+
+    def who(together: int) -> int:
+        with open(note, "a") as file:
+            file.write(f"{os.getpid()}\n")
+        while len(set(Path(note).read_text().split())) < together:
+            time.sleep(0.02)
         return os.getpid()
 
     with Pool(workers=2) as pool:
-        pids = once(pool.map(who, [(), (), ()], timeout=PATIENCE), 3)
-        for pid in set(pids):
+        pids = once(pool.map(who, ones([2, 2]), timeout=PATIENCE), 2)
+        for pid in pids:
             os.kill(pid, signal.SIGKILL)
-        assert len(set(pids)) == 2
-        assert once(pool.map(who, [()], timeout=PATIENCE), 1)[0] not in pids
+            assert eventually(gone, pid)
+        [fresh] = once(pool.map(who, ones([0]), timeout=PATIENCE), 1)
+    assert isinstance(fresh, int)
+    assert len({fresh, *pids}) == 3
 
 
 # ── what cannot work at all ──

@@ -108,12 +108,13 @@ def test_both_quantiles_by_hand(q: float, linear: float, inverted: float) -> Non
         assert_same(given_value, [np.quantile(x, q, method=method)], 1e-12)
 
 
-def test_a_share_of_one_in_n_is_one_value() -> None:
-    """1/n · n is not always 1 in floating point: 1/49 · 49 < 1."""
-    for n in range(1, 200):
+def test_a_share_of_k_in_n_is_k_values() -> None:
+    """Shares times numbers miss whole numbers on both sides: 1/49 · 49 < 1, 0.07 · 100 > 7."""
+    for n in (1, 3, 10, 49, 100, 107):
         x = np.arange(n, dtype=np.float64)
-        lowest = REDUCE["quantile"](x, one_piece(n), np.arange(n), q=1 / n, method="inverted_cdf")
-        assert lowest.tolist() == [0], n
+        for k in range(1, n + 1):
+            value = REDUCE["quantile"](x, one_piece(n), np.arange(n), q=k / n, method="inverted_cdf")
+            assert value.tolist() == [k - 1], (k, n)
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,7 @@ class Axis:
         return Axis(self.counts[rows], {name: values[items] for name, values in self.columns.items()})
 
 
+WIDEST = 64
 ALIKE: tuple[set[type], ...] = ({bool, np.bool_}, {int, np.int64}, {float, np.float64})
 
 
@@ -216,7 +217,17 @@ class Segments:
     @cached_property
     def contiguous(self) -> bool:
         """Whether rows already lie piece after piece, in the order of the labels."""
-        return len(self.codes) < 2 or bool((np.diff(self.codes) >= 0).all())
+        return bool((self.codes[1:] >= self.codes[:-1]).all())
+
+    @cached_property
+    def width(self) -> int:
+        """The common length of the pieces if they are contiguous, equally long and short; else 0.
+
+        Such pieces are the columns of a table, which is several times faster than gathering by label.
+        """
+        width = len(self.codes) // max(self.size, 1)
+        fits = 0 < width <= WIDEST and self.contiguous and bool((self.counts == width).all())
+        return width if fits else 0
 
     @cached_property
     def order(self) -> Index:
@@ -224,7 +235,9 @@ class Segments:
         return np.arange(len(self.codes)) if self.contiguous else np.argsort(self.codes, kind="stable")
 
     def sum(self, x: Array) -> Array:
-        """`[size]` total per piece; 0 for an empty piece."""
+        """`[size]` total per piece, added up in row order; 0 for an empty piece."""
+        if self.width:
+            return _across(x.reshape(-1, self.width), np.add)
         return np.bincount(self.codes, weights=x, minlength=self.size).astype(np.float64, copy=False)
 
     def mean(self, x: Array) -> Array:
@@ -234,7 +247,9 @@ class Segments:
         return np.clip(rough, self.extreme(x, np.minimum, np.nan), self.extreme(x, np.maximum, np.nan))
 
     def extreme(self, x: Array, of: np.ufunc, empty: float) -> Array:
-        """`[size]` `np.minimum` or `np.maximum` per piece; `empty` for a piece without rows."""
+        """`[size]` `np.minimum`, `np.maximum` or `np.multiply` per piece; `empty` for a piece without rows."""
+        if self.width:
+            return _across(x.reshape(-1, self.width), of)
         out = np.full(self.size, empty, np.float64)
         filled = self.counts > 0
         if filled.any():
@@ -242,22 +257,34 @@ class Segments:
             out[filled] = of.reduceat(sorted_x, self.starts[filled])
         return out
 
+    def spread(self, values: Array) -> Array:
+        """`[M]` the value of its piece for every row."""
+        return np.repeat(values, self.width) if self.width else values[self.codes]
+
     def moments(self, x: Array, ddof: int = 0) -> tuple[Array, Array]:
         """`[size]` mean and variance Σ(x − x̄)² / (n − ddof) per piece, NaN where n ≤ ddof; equal values vary exactly 0."""
         n = self.counts
         with np.errstate(invalid="ignore", divide="ignore"):
             mean = self.mean(x)
-            deviation = x - mean[self.codes]
+            deviation = x - self.spread(mean)
             return mean, np.where(n > ddof, self.sum(deviation * deviation) / (n - ddof), np.nan)
 
     def sorted(self, x: Array) -> Index:
         """`[M]` rows piece after piece, smallest `x` first, NaN last, ties in row order."""
         by_value = np.argsort(x, kind="stable")
-        return by_value[np.argsort(self.codes[by_value], kind="stable")]
+        return by_value if self.size == 1 else by_value[np.argsort(self.codes[by_value], kind="stable")]
 
     def rows(self, ordered: Index) -> Index:
         """`[M]` the place of each row of `ordered` (piece after piece) within its piece, from 0."""
         return np.arange(len(ordered)) - np.repeat(self.starts, self.counts)
+
+
+def _across(table: Array, of: np.ufunc) -> Array:
+    """`[rows]` the columns of a table taken together, from left to right."""
+    out = table[:, 0].copy()
+    for column in table.T[1:]:
+        of(out, column, out=out)
+    return out
 
 
 class Levels:

@@ -27,6 +27,7 @@ from guerdon.expr.aggregates import (
 )
 from guerdon.expr.core import Expr, lift
 from guerdon.expr.functions import (
+    abs,
     bucket,
     case,
     ceil,
@@ -85,6 +86,7 @@ __all__ = [
     "Ragged",
     "RowSource",
     "Source",
+    "abs",
     "all",
     "anneal",
     "any",

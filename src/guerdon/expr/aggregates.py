@@ -14,7 +14,7 @@ or an expression. Missing values (NaN) and values outside `where=` do not count.
 from __future__ import annotations
 
 from guerdon.errors import ExpressionError
-from guerdon.expr.core import Expr, Params, Value, lift
+from guerdon.expr.core import Expr, Params, Value, condition, lift, whole
 from guerdon.expr.nodes import Reduce, Window
 
 __all__ = [
@@ -59,7 +59,7 @@ def _aggregate(
             f"{op}(x, over='group') repeats the group's value for every member."
             + (f" For two values write {op}imum(a, b)." if op in ("min", "max") else "")
         )
-    mask = None if where is None else lift(where)
+    mask = None if where is None else condition(where)
     number = None if empty is None else float(empty)
     if over is None:
         return Reduce(op, lift(x), str(to), mask, number, params)
@@ -143,7 +143,7 @@ def std(
     ddof: int = 0,
 ) -> Expr:
     """Standard deviation √(Σ(x − x̄)² / (n − ddof)); exactly 0 for equal values, NaN where n ≤ ddof."""
-    return _aggregate("std", x, to, over, where, empty, (("ddof", ddof),))
+    return _aggregate("std", x, to, over, where, empty, (("ddof", whole(ddof, "ddof", 0)),))
 
 
 def var(
@@ -156,7 +156,7 @@ def var(
     ddof: int = 0,
 ) -> Expr:
     """Variance Σ(x − x̄)² / (n − ddof); exactly 0 for equal values, NaN where n ≤ ddof."""
-    return _aggregate("var", x, to, over, where, empty, (("ddof", ddof),))
+    return _aggregate("var", x, to, over, where, empty, (("ddof", whole(ddof, "ddof", 0)),))
 
 
 def median(
@@ -308,7 +308,7 @@ def zscore(x: Value, *, over: Over, where: Value | None = None, ddof: int = 0) -
 
     A member outside `where` is measured against those inside; NaN where nobody counts.
     """
-    return _aggregate("zscore", x, None, over, where, None, (("ddof", ddof),))
+    return _aggregate("zscore", x, None, over, where, None, (("ddof", whole(ddof, "ddof", 0)),))
 
 
 def softmax(x: Value, *, over: Over, where: Value | None = None, temperature: float = 1.0) -> Expr:

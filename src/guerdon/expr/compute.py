@@ -156,7 +156,7 @@ class Arithmetic:
         level = node.level
         pieces = self._pieces(level, node.over)
         if node.op in REDUCE:
-            return self._reduce(node, level, pieces)[pieces.codes]
+            return pieces.spread(self._reduce(node, level, pieces))
         x, counts = self._counting(node, level)
         out = WINDOW[node.op](x, counts, pieces, **dict(node.params))
         return out if node.empty is None else np.where(np.isnan(out), node.empty, out)

@@ -13,12 +13,10 @@ from functools import cached_property
 from hashlib import blake2b
 from keyword import iskeyword
 from numbers import Real
-from typing import TYPE_CHECKING, Any, NoReturn, cast, dataclass_transform
+from typing import Any, NoReturn, cast, dataclass_transform
 
 from guerdon.errors import ExpressionError, LevelError
-
-if TYPE_CHECKING:
-    from guerdon.expr.view import Edit
+from guerdon.expr.view import Edit
 
 __all__ = [
     "ORDER",
@@ -31,10 +29,13 @@ __all__ = [
     "Value",
     "View",
     "axis_level",
+    "condition",
     "join",
     "lift",
+    "misfit",
     "postorder",
     "rank_of",
+    "whole",
 ]
 
 NO_TRUTH = (
@@ -194,6 +195,8 @@ class View(Expr):
     edit: Edit
 
     def __post_init__(self) -> None:
+        if not isinstance(cast(Any, self.edit), Edit):
+            raise ExpressionError(f"on(x, edit) takes an edit, such as edit.truncate(0.5), got {self.edit!r:.60}")
         if self.arg.level not in ORDER:
             raise LevelError(f"a view takes values per sample, {self.arg} is per {self.arg.level}: reduce it first")
 
@@ -232,6 +235,23 @@ def lift(value: object) -> Expr:
     raise ExpressionError(
         f"expected a number or an expression, got {type(value).__name__} {value!r:.80}. A column is col('name')"
     )
+
+
+def condition(value: object) -> Expr:
+    """`value` as a condition; ExpressionError for True and False, which `==` between expressions gives."""
+    if isinstance(value, bool):
+        raise ExpressionError(
+            f"a condition is an expression, not {value}: == and != ask whether two formulas are the same; to compare their "
+            "values write eq(a, b) and ne(a, b)"
+        )
+    return lift(value)
+
+
+def whole(value: object, what: str, least: int = 1) -> int:
+    """`value` if it is a whole number from `least` on; ExpressionError otherwise."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= least:
+        return value
+    raise ExpressionError(f"{what} is a whole number ≥ {least}, got {value!r:.60}")
 
 
 def rank_of(level: str) -> int:
@@ -280,6 +300,35 @@ def _check_name(name: object) -> None:
     fits = text.isidentifier() and text[0] != "_" and not iskeyword(text) and text not in RESERVED
     if not fits or not (text.isascii() or text == _normal(text)):
         raise ExpressionError(f"a part needs a name like `style` or `length_bonus`, got {name!r}")
+
+
+def misfit(thing: object) -> str:
+    """What is wrong with a field of a node, source or edit that came from a text or a file; the empty string if nothing.
+
+    >>> from guerdon.expr.view import truncate
+    >>> misfit(truncate(0.5)), misfit(truncate(0.5, column=7))
+    ('', 'column of truncate is str, got 7')
+    """
+    for f in fields(cast(Any, thing)):
+        value = getattr(thing, f.name)
+        if not _fits(value, str(f.type)):
+            return f"{f.name} of {type(thing).__name__} is {f.type}, got {value!r:.60}"
+    return ""
+
+
+def _fits(value: Any, kind: str) -> bool:
+    """Whether a value is of the kind that an annotation names; no expression is of a kind that is not known here."""
+    if kind.startswith("tuple[") and kind.endswith(", ...]"):
+        return isinstance(value, tuple) and all(_fits(item, kind[6:-6]) for item in cast("tuple[Any, ...]", value))
+    if " | " in kind:
+        return any(_fits(value, one) for one in kind.split(" | "))
+    if kind == "Params":
+        pairs: tuple[Any, ...] = cast(Any, value) if isinstance(value, tuple) else (None,)
+        return all(_fits(pair, "tuple[Param, ...]") and len(pair) == 2 and _fits(pair[0], "str") for pair in pairs)
+    if kind in ("int", "float"):
+        return isinstance(value, int if kind == "int" else int | float) and not isinstance(value, bool)
+    known = {"Expr": Expr, "None": type(None), "bool": bool, "str": str}.get(kind)
+    return not isinstance(value, Expr) if known is None else isinstance(value, known)
 
 
 def _normal(name: str) -> str:

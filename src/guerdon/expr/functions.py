@@ -8,10 +8,12 @@ from __future__ import annotations
 import math
 
 from guerdon.errors import ExpressionError
+from guerdon.expr import core
 from guerdon.expr.core import Apply, Column, Expr, Value, View, lift
 from guerdon.expr.view import Edit
 
 __all__ = [
+    "abs",
     "bucket",
     "case",
     "ceil",
@@ -67,7 +69,7 @@ def where(condition: Value, then: Value, otherwise: Value) -> Expr:
 
     The branch that is not taken is never computed for that row: a judge in it costs nothing.
     """
-    return Apply("where", (lift(condition), lift(then), lift(otherwise)))
+    return Apply("where", (core.condition(condition), lift(then), lift(otherwise)))
 
 
 def gate(condition: Value, x: Value, otherwise: Value = 0.0) -> Expr:
@@ -172,6 +174,11 @@ def position(along: str) -> Expr:
 def is_last(along: str) -> Expr:
     """1 for the last item of each row of an axis, else 0: `where(is_last("token"), x, 0)` places x at the end."""
     return eq(position(along), Column(f"{along}.count") - 1)
+
+
+def abs(x: Value) -> Expr:
+    """|x|."""
+    return Apply("abs", (lift(x),))
 
 
 def exp(x: Value) -> Expr:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 from guerdon.errors import ExpressionError
-from guerdon.expr.core import Expr, Params, Value, lift
+from guerdon.expr.core import Expr, Params, Value, lift, whole
 from guerdon.expr.nodes import State
 
 __all__ = ["dual", "ema", "hold", "knn", "percentile", "previous", "running_mean", "running_std"]
@@ -40,9 +40,9 @@ def running_std(x: Value, *, name: str | None = None) -> Expr:
 
 def percentile(x: Value, q: float, *, window: int = 1000, name: str | None = None) -> Expr:
     """The `q` quantile, q in [0, 1], of the last `window` values seen, those of this batch included."""
-    if not 0 <= q <= 1 or window < 1:
-        raise ExpressionError(f"percentile takes q in [0, 1] and a window ≥ 1, got q={q!r}, window={window!r}")
-    return _state("percentile", x, name, (("q", float(q)), ("window", window)))
+    if not 0 <= q <= 1:
+        raise ExpressionError(f"percentile takes q in [0, 1], got {q!r}")
+    return _state("percentile", x, name, (("q", float(q)), ("window", whole(window, "percentile: window"))))
 
 
 def dual(
@@ -71,9 +71,7 @@ def previous(x: Value, *, init: float = math.nan, name: str | None = None) -> Ex
 
 def hold(x: Value, every: int, *, name: str | None = None) -> Expr:
     """`x` as it was at the last refresh: taken anew in batch 0, `every`, 2·`every`, ... (and while it is NaN)."""
-    if every < 1:
-        raise ExpressionError(f"hold: every is a number of batches ≥ 1, got {every!r}")
-    return _state("hold", x, name, (("every", every),))
+    return _state("hold", x, name, (("every", whole(every, "hold: every, a number of batches,")),))
 
 
 def knn(
@@ -94,8 +92,7 @@ def knn(
 
     NaN while the memory is empty, and for rows whose vector is missing or, for `cosine`, zero.
     """
-    if k < 1 or capacity < 1 or metric not in ("cosine", "euclidean"):
-        raise ExpressionError(
-            f"knn takes k ≥ 1, capacity ≥ 1, metric 'cosine' or 'euclidean', got {k}, {capacity}, {metric!r}"
-        )
-    return _state("knn", x, name, (("k", k), ("capacity", capacity), ("metric", metric)), where)
+    if metric not in ("cosine", "euclidean"):
+        raise ExpressionError(f"knn: metric is 'cosine' or 'euclidean', got {metric!r}")
+    sizes = (("k", whole(k, "knn: k")), ("capacity", whole(capacity, "knn: capacity")))
+    return _state("knn", x, name, (*sizes, ("metric", metric)), where)

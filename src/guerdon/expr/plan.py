@@ -197,8 +197,11 @@ def _names(nodes: tuple[Expr, ...]) -> dict[str, Expr]:
             if holds_prev(node):
                 raise ExpressionError(f"{node}: inside recur nothing has a value to be shown as a part; name the recur")
             for (_, name), arg in zip(node.params, node.args, strict=True):
-                if names.setdefault(str(name), arg) != arg:
-                    raise ExpressionError(f"two different parts are called {name!r}: {names[str(name)]} and {arg}")
+                bare = arg
+                while isinstance(bare, Apply) and bare.op == "named":
+                    bare = bare.args[0]
+                if names.setdefault(str(name), bare) != bare:
+                    raise ExpressionError(f"two different parts are called {name!r}: {names[str(name)]} and {bare}")
     taken = set(names.values())
     used: Counter[str] = Counter()
     for node in nodes:

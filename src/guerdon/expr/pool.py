@@ -41,13 +41,14 @@ Callback = Callable[[int], object] | None
 class Pool:
     """Up to `workers` processes, started when first needed and kept until `close`.
 
-    Any number of threads may use a pool at once. What workers print is discarded. They import with the
-    `sys.path` of the caller and import nothing twice: after editing a module, close the pool and make
-    another.
+    Any number of threads may use a pool at once. What workers print is discarded. Numerical libraries use one
+    thread per worker, unless OMP_NUM_THREADS and the like say otherwise. Workers import with the `sys.path`
+    of the caller and import nothing twice: after editing a module, close the pool and make another.
 
     Args:
         workers: processes at once; None for one per processor that this process may use.
-        memory_mb: address space of a worker in MiB (POSIX); an item that needs more fails.
+        memory_mb: address space of a worker in MiB (POSIX); an item that needs more fails. CUDA reserves far
+            more than it uses, so models belong in the caller's process.
 
     Raises:
         GuerdonError: a number is not positive.

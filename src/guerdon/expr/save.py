@@ -17,9 +17,12 @@ from pathlib import Path
 from typing import Any, cast
 
 from guerdon.errors import DataError, ExpressionError, GuerdonError
-from guerdon.expr.core import Apply, Column, Const, Expr, View, postorder
+from guerdon.expr.core import Apply, Column, Const, Expr, View, misfit, postorder
 from guerdon.expr.nodes import Reduce, Scan, State, Window
+from guerdon.expr.show import BINARY, FUNCTIONS
 from guerdon.expr.source import Source
+from guerdon.expr.text import vocabulary
+from guerdon.expr.view import Edit
 
 __all__ = ["from_json", "load", "save", "to_json"]
 
@@ -66,14 +69,16 @@ def from_json(text: str, *, trust: bool = False) -> Expr:
         raise DataError(
             f"the reward was saved in format {version!r}, this guerdon reads format {FORMAT}: update guerdon"
         )
+    if not isinstance(entries, list):
+        raise DataError(f"the nodes of the saved reward are a {type(entries).__name__}, expected a list")
     made: list[Expr] = []
-    for place, node in enumerate(entries):
+    for place, node in enumerate(cast("list[Any]", entries)):
         try:
             made.append(_made(node, made, trust))
-        except GuerdonError:
-            raise
-        except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
-            raise DataError(f"node {place} of the saved reward is broken: {error}") from None
+        except GuerdonError as error:
+            raise type(error)(f"node {place} of the saved reward: {error}") from None
+        except Exception as error:  # whatever a constructor makes of hostile values
+            raise DataError(f"node {place} of the saved reward is broken: {type(error).__name__}: {error}") from None
     if not made:
         raise DataError("the saved reward has no nodes")
     return made[-1]
@@ -84,7 +89,7 @@ def save(expr: Expr, path: str | Path) -> None:
     target = Path(path)
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        part.write_text(to_json(expr) + "\n", encoding="utf-8")
+        part.write_text(to_json(expr) + "\n", encoding="utf-8", errors="surrogatepass")
         os.replace(part, target)
     finally:
         part.unlink(missing_ok=True)
@@ -93,7 +98,7 @@ def save(expr: Expr, path: str | Path) -> None:
 def load(path: str | Path, *, trust: bool = False) -> Expr:
     """Read a reward that `save` wrote (see `from_json`)."""
     try:
-        return from_json(Path(path).read_text(encoding="utf-8"), trust=trust)
+        return from_json(Path(path).read_text(encoding="utf-8", errors="surrogatepass"), trust=trust)
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} could not be read: {error}") from None
 
@@ -135,9 +140,44 @@ def _path(kind: type) -> str:
 
 def _made(entry: Any, made: list[Expr], trust: bool) -> Expr:
     values = {name: _value(value, made, trust) for name, value in entry.items() if name not in ("kind", "type")}
-    if entry["kind"] != "Source":
-        return NODES[entry["kind"]](**values)
-    return _instance(entry["type"], Source, values, trust)
+    if entry["kind"] == "Source":
+        return _instance(entry["type"], Source, values, trust)
+    node = NODES[entry["kind"]](**values)
+    if misfit(node):
+        raise DataError(misfit(node))
+    if isinstance(node, View) and not isinstance(cast(Any, node.edit), Edit):
+        raise DataError(f"a view holds an edit, not {node.edit!r:.60}")
+    if _by_word(node) != node:
+        raise DataError(f"{node} is nothing that its words would make")
+    return node
+
+
+def _by_word(node: Expr) -> Expr:
+    """The same node made by its word, which checks operator, arguments and parameters."""
+    words, over = vocabulary(), {"where": getattr(node, "where", None), "empty": getattr(node, "empty", None)}
+    given = {name: value for name, value in over.items() if value is not None}
+    match node:
+        case Apply("negative", (x,), ()):
+            return -x
+        case Apply("not", (x,), ()):
+            return ~x
+        case Apply(op, (first, second), ()) if op in BINARY:
+            return Apply(op, (first, second))
+        case Apply("channels", args, params):
+            return words["channels"](**dict(zip((str(name) for _, name in params), args, strict=True)))
+        case Apply(op, args, params):
+            return words[FUNCTIONS.get(op, op)](*args, **dict(params))
+        case Reduce(op, arg, to, params=params):
+            return words[op](arg, to=to, **given, **dict(params))
+        case Window(op, arg, over, params=params):
+            return words[op](arg, over=over, **given, **dict(params))
+        case Scan(op, (x, *second), along, order, params):
+            more = {"init" if op == "recur" else "fill": value for value in second}
+            return words[op](x, along=along, order=order, **more, **dict(params))
+        case State(op, args, params, name):
+            return words[op](*args, name=name, **given, **dict(params))
+        case _:
+            return node
 
 
 def _value(value: Any, made: list[Expr], trust: bool) -> Any:
@@ -159,7 +199,7 @@ def _value(value: Any, made: list[Expr], trust: bool) -> Any:
 
 def _instance(path: str, base: type, values: dict[str, Any], trust: bool) -> Any:
     module, _, name = path.partition(":")
-    if module.split(".")[0] != "guerdon" and not trust:
+    if not trust and (module.split(".")[0] != "guerdon" or "__main__" in module):
         raise ExpressionError(
             f"the saved reward needs {path}, which is not part of guerdon: load it with trust=True if it is yours"
         )
@@ -169,6 +209,11 @@ def _instance(path: str, base: type, values: dict[str, Any], trust: bool) -> Any
             kind = getattr(kind, attribute)
     except (ImportError, AttributeError) as error:
         raise DataError(f"the saved reward needs {path}: {error}") from None
-    if not (isinstance(kind, type) and issubclass(cast(Any, kind), base) and is_dataclass(cast(Any, kind))):
+    owner = getattr(kind, "__module__", "").split(".")[0]
+    fits = isinstance(kind, type) and issubclass(cast(Any, kind), base) and is_dataclass(cast(Any, kind))
+    if not fits or not (trust or owner == "guerdon"):
         raise ExpressionError(f"the saved reward names {path}, which is not a source, an edit or plain data")
-    return kind(**values)
+    thing = kind(**values)
+    if misfit(thing):
+        raise DataError(misfit(thing))
+    return thing

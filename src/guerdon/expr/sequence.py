@@ -8,7 +8,7 @@ cumulative operators, so that what rests on an unscored item is unscored.
 from __future__ import annotations
 
 from guerdon.errors import ExpressionError
-from guerdon.expr.core import Column, Expr, Params, Value, lift
+from guerdon.expr.core import Column, Expr, Params, Value, lift, whole
 from guerdon.expr.nodes import Scan
 
 __all__ = [
@@ -111,6 +111,4 @@ def recur(step: Value, *, init: Value, along: str, order: Value | None = None) -
 
 
 def _steps(n: int) -> int:
-    if n < 1:
-        raise ExpressionError(f"lag and lead take a number of positions ≥ 1, got {n!r}")
-    return n
+    return whole(n, "the number of positions of lag and lead")

@@ -113,7 +113,7 @@ def _hoisted(root: Expr, leaves: bool) -> dict[Expr, str]:
     for node in nodes:
         uses.update(node.children)
     named = {str(node.params[0][1]): node for node in reversed(nodes) if isinstance(node, Apply) and node.op == "named"}
-    names = {node: name for name, node in named.items()}
+    names: dict[Expr, str] = {node: name for name, node in named.items()}
     used: Counter[str] = Counter()
     for node in nodes:
         if leaves and holds_prev(node):

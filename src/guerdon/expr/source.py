@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from guerdon.errors import ExpressionError
 from guerdon.expr.core import Expr
 
 if TYPE_CHECKING:
@@ -40,6 +41,13 @@ class Limits:
     retries: int = 2
     timeout: float = 60.0
     backoff: float = 0.5
+
+    def __post_init__(self) -> None:
+        paced = self.per_second is None or self.per_second > 0
+        if self.concurrency < 1 or not paced or self.retries < 0 or not self.timeout > 0 or not self.backoff >= 0:
+            raise ExpressionError(
+                f"Limits need concurrency ≥ 1, per_second > 0 or None, retries ≥ 0, timeout > 0 and backoff ≥ 0, got {self}"
+            )
 
 
 class Source(Expr):

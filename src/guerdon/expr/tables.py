@@ -260,11 +260,12 @@ def _rank(x: Array, counts: Mask, pieces: Segments, *, ties: str, pct: bool) -> 
 
 
 def _zscore(x: Array, counts: Mask, pieces: Segments, *, ddof: int) -> Array:
-    inner = Segments(pieces.codes[counts], pieces.size)
-    mean, variance = inner.moments(x[counts], ddof)
-    spread, n = np.sqrt(variance)[pieces.codes], inner.counts[pieces.codes]
-    still = (spread == 0) | ((n > 0) & (n <= ddof))
-    return np.where(still, np.where(np.isnan(x), np.nan, 0.0), (x - mean[pieces.codes]) / spread)
+    whole = bool(counts.all())
+    inner = pieces if whole else Segments(pieces.codes[counts], pieces.size)
+    mean, variance = inner.moments(x if whole else x[counts], ddof)
+    deviation, n = np.sqrt(variance), inner.counts
+    still = (deviation == 0) | ((n > 0) & (n <= ddof))
+    return (x - pieces.spread(mean)) / pieces.spread(np.where(still, np.inf, deviation))
 
 
 def _softmax(x: Array, counts: Mask, pieces: Segments, *, temperature: float) -> Array:

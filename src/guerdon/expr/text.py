@@ -21,9 +21,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, cast
 
-from guerdon.errors import ExpressionError, suggest
+from guerdon.errors import ExpressionError, GuerdonError, suggest
 from guerdon.expr import aggregates, functions, memory, sequence
-from guerdon.expr.core import Apply, Expr, lift
+from guerdon.expr.core import Apply, Expr, lift, misfit
+from guerdon.expr.view import Edit
 
 __all__ = ["NAMESPACES", "parse", "vocabulary"]
 
@@ -143,7 +144,7 @@ class _Reader:
         if name in self.names:
             raise self._error(f"{name!r} is assigned twice", statement)
         value = self._expression(statement.value)
-        self.names[name] = value if name.startswith("_") else value.named(name)
+        self.names[name] = value if name.startswith("_") else self._make(statement, name, value.named, name)
 
     def _expression(self, node: ast.AST) -> Expr:
         value = self._value(node)
@@ -180,23 +181,50 @@ class _Reader:
                 return -self._lift(value, inner) if isinstance(sign, ast.USub) else self._lift(value, inner)
             case ast.UnaryOp(op=ast.Not() | ast.Invert(), operand=inner):
                 return ~self._expression(inner)
-            case ast.BinOp(left=left, op=op, right=right) if type(op) in BINARY:
-                return Apply(BINARY[type(op)], (self._expression(left), self._expression(right)))
+            case ast.BinOp(op=op) if type(op) in BINARY:
+                return self._chain(node)
             case ast.BoolOp(op=op, values=values):
                 result = self._expression(values[0])
                 for value in values[1:]:
-                    result = Apply("and" if isinstance(op, ast.And) else "or", (result, self._expression(value)))
+                    result = self._apply("and" if isinstance(op, ast.And) else "or", result, value)
                 return result
             case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in BINARY:
-                return Apply(BINARY[type(op)], (self._expression(left), self._expression(right)))
+                return self._apply(BINARY[type(op)], self._expression(left), right)
             case ast.Compare(ops=[_, _, *_]):
                 raise self._error("write a < b < c as (a < b) & (b < c)", node)
             case ast.IfExp(test=test, body=body, orelse=orelse):
-                return functions.where(self._expression(test), self._expression(body), self._expression(orelse))
+                branches = self._expression(test), self._expression(body), self._expression(orelse)
+                return self._make(node, "", functions.where, *branches)
             case ast.Call(func=func, args=args, keywords=keywords):
                 return self._call(func, args, keywords, node)
             case _:
                 raise self._error(f"{type(node).__name__} has no meaning here", node)
+
+    def _chain(self, node: ast.BinOp) -> Expr:
+        """a + b + c ... without going one level deeper for each."""
+        links = [node]
+        while isinstance(inner := links[-1].left, ast.BinOp) and type(inner.op) in BINARY:
+            links.append(inner)
+        result = self._expression(links[-1].left)
+        for link in reversed(links):
+            result = self._apply(BINARY[type(link.op)], result, link.right)
+        return result
+
+    def _apply(self, op: str, left: Expr, right: ast.expr) -> Expr:
+        return self._make(right, "", Apply, op, (left, self._expression(right)))
+
+    def _make(self, node: ast.AST, what: str, word: Callable[..., Any], /, *args: Any, **named: Any) -> Any:
+        """What `word` makes of its arguments; whatever is wrong with them is said with the place."""
+        try:
+            made = word(*args, **named)
+        except GuerdonError as error:
+            raise type(error)(f"{error} (at {_place(node)})") from None
+        except Exception as error:
+            raise self._error(f"{what}: {error}", node) from None
+        wrong = misfit(made) if isinstance(made, Expr | Edit) else ""
+        if wrong:
+            raise self._error(f"{what}: {wrong}", node)
+        return made
 
     def _lift(self, value: Any, node: ast.AST) -> Expr:
         if isinstance(value, Expr):
@@ -229,10 +257,9 @@ class _Reader:
             raise self._error("* and ** have no meaning here", node)
         given = [self._value(arg) for arg in args]
         named = {str(keyword.arg): self._value(keyword.value) for keyword in keywords}
-        try:
-            return word(*given, **named)
-        except TypeError as error:
-            raise self._error(f"{ast.unparse(func)}: {error}", node) from None
+        if len(named) < len(keywords):
+            raise self._error("an argument is given twice", node)
+        return self._make(node, ast.unparse(func), word, *given, **named)
 
     def _word(self, func: ast.expr) -> Callable[..., Any]:
         match func:
@@ -260,5 +287,8 @@ class _Reader:
         return words[name]
 
     def _error(self, what: str, node: ast.AST, hint: str = "") -> ExpressionError:
-        line, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0) + 1
-        return ExpressionError(f"{what} at line {line}, column {column}{'.' if hint else ''}{hint}")
+        return ExpressionError(f"{what} at {_place(node)}{'.' if hint else ''}{hint}")
+
+
+def _place(node: ast.AST) -> str:
+    return f"line {getattr(node, 'lineno', 1)}, column {getattr(node, 'col_offset', 0) + 1}"

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, dataclass_transform
+from typing import TYPE_CHECKING, Any, NamedTuple, cast, dataclass_transform
 
 from guerdon.errors import DataError, ExpressionError
+from guerdon.protocols import Policy
 
 if TYPE_CHECKING:
     from guerdon.batch import Batch
     from guerdon.batch.levels import Index
-    from guerdon.protocols import Policy
 
 __all__ = ["Derived", "Edit", "assign", "drop", "forced_answer", "prefixes", "replace", "swap", "truncate"]
 
@@ -95,6 +95,10 @@ class drop(Edit):
 
     columns: tuple[str, ...]
 
+    def __post_init__(self) -> None:
+        if isinstance(self.columns, str):
+            raise ExpressionError(f"edit.drop takes a tuple of columns: write edit.drop(({self.columns!r},))")
+
     def reads(self) -> tuple[str, ...]:
         return self.columns
 
@@ -111,9 +115,9 @@ class replace(Edit):
 
     def __post_init__(self) -> None:
         try:
-            re.compile(self.pattern)
-        except re.error as error:
-            raise ExpressionError(f"edit.replace: {self.pattern!r} is not a regular expression: {error}") from None
+            re.sub(self.pattern, self.by, "")
+        except (re.error, IndexError, TypeError) as error:
+            raise ExpressionError(f"edit.replace: {self.pattern!r} → {self.by!r} cannot be used: {error}") from None
 
     def reads(self) -> tuple[str, ...]:
         return (self.column,)
@@ -144,7 +148,8 @@ class truncate(Edit):
 class prefixes(Edit):
     """One derived row per item of an axis with text offsets (`step`): the response up to the end of that item.
 
-    `on(verify.Math(), prefixes())` says after each step whether the answer is already there.
+    `on(verify.Math(), prefixes())` says after each step whether the answer is already there. The derived row has the
+    items up to that one; other axes stay whole.
     """
 
     axis: str = "step"
@@ -160,16 +165,22 @@ class prefixes(Edit):
     def apply(self, batch: Batch) -> Derived:
         import numpy as np
 
+        from guerdon.batch import Axis
+
         axis = batch.axes[self.axis]
         texts = batch.text(self.column)
-        ends = batch[f"{self.axis}.end"].tolist()
-        cut: list[str] = [(texts[row] or "")[:end] for row, end in zip(axis.index.tolist(), ends, strict=True)]
-        rows = batch.select(axis.index)
-        return Derived(rows.with_columns({self.column: cut}), np.arange(len(cut)))
+        pairs: list[tuple[int, Any]] = list(zip(axis.index.tolist(), batch[f"{self.axis}.end"].tolist(), strict=True))
+        cut: list[Any] = [None if texts[row] is None else str(texts[row])[:end] for row, end in pairs]
+        rows = batch.select(axis.index).with_columns({self.column: cut})
+        kept = rows.axes[self.axis].position <= axis.position[rows.axes[self.axis].index]
+        columns = {name: values[kept] for name, values in rows.axes[self.axis].columns.items()}
+        return Derived(rows.with_axis(self.axis, Axis(axis.position + 1, columns)), np.arange(len(cut)))
 
 
 class forced_answer(Edit):
     """Stop the reasoning, ask for the answer: `k` continuations of prompt + prefix + `cue` by a policy.
+
+    Where prompt or response is missing nobody is asked and the response stays missing.
 
     Args:
         policy: who continues (`guerdon.protocols.Policy`).
@@ -184,6 +195,13 @@ class forced_answer(Edit):
     cue: str = "\n</think>\n\n"
     column: str = "response"
 
+    def __post_init__(self) -> None:
+        if not isinstance(cast(Any, self.policy), Policy) or self.k < 1:
+            raise ExpressionError(
+                "edit.forced_answer needs a policy with a method generate(prompts, n), and k ≥ 1, "
+                f"got {self.policy!r:.60} and k={self.k!r}"
+            )
+
     @property
     def at(self) -> str:
         return self.axis
@@ -196,14 +214,15 @@ class forced_answer(Edit):
 
         whole = self.axis == "sample"
         stops = _same_rows(batch, {}) if whole else prefixes(self.axis, self.column).apply(batch)
-        heads = [(text or "") + self.cue for text in stops.batch.text(self.column)]
-        prompts = [(prompt or "") + head for prompt, head in zip(stops.batch.text("prompt"), heads, strict=True)]
-        given = self.policy.generate(prompts, self.k) if prompts else []
-        if [len(texts) for texts in given] != [self.k] * len(prompts):
+        pairs = list(zip(stops.batch.text("prompt"), stops.batch.text(self.column), strict=True))
+        heads = {i: (p, text + self.cue) for i, (p, text) in enumerate(pairs) if p is not None and text is not None}
+        given = self.policy.generate([prompt + head for prompt, head in heads.values()], self.k) if heads else []
+        if [len(texts) for texts in given] != [self.k] * len(heads):
             raise DataError(
-                f"the policy was asked for {self.k} continuations of each of {len(prompts)} prompts, got others"
+                f"the policy was asked for {self.k} continuations of each of {len(heads)} prompts, got others"
             )
-        parent = np.repeat(stops.parent, self.k)
-        rows = stops.batch.select(np.repeat(np.arange(len(prompts)), self.k))
-        full = [head + text for head, texts in zip(heads, given, strict=True) for text in texts]
-        return Derived(rows.with_columns({self.column: full}), parent)
+        full: list[Any] = [None] * (len(pairs) * self.k)
+        for (i, (_, head)), texts in zip(heads.items(), given, strict=True):
+            full[i * self.k : (i + 1) * self.k] = [head + text for text in texts]
+        rows = stops.batch.select(np.repeat(np.arange(len(pairs)), self.k)).with_columns({self.column: full})
+        return Derived(rows, np.repeat(stops.parent, self.k))
