@@ -181,6 +181,40 @@ def test_pieces_are_their_definition(rows: list[tuple[int, float]]) -> None:
     assert segments.rows(segments.order).tolist() == [k for values in lists for k in range(len(values))]
 
 
+@given(st.integers(1, 5), st.integers(1, 4), st.data())
+def test_pieces_of_one_length_give_the_bits_of_ragged_ones(width: int, size: int, data: st.DataObject) -> None:
+    """Equal pieces that lie one after another are taken as a table; an empty piece at the end rules that out."""
+    x = np.array(data.draw(st.lists(st.floats(-9, 9), min_size=width * size, max_size=width * size)), np.float64)
+    codes = np.repeat(np.arange(size), width)
+    table, ragged = Segments(codes, size), Segments(codes, size + 1)
+    assert (table.width, ragged.width) == (width, 0)
+    for name in ("sum", "mean"):
+        np.testing.assert_array_equal(getattr(table, name)(x), getattr(ragged, name)(x)[:-1], err_msg=name)
+    for of in (np.minimum, np.maximum, np.multiply):
+        np.testing.assert_array_equal(table.extreme(x, of, NAN), ragged.extreme(x, of, NAN)[:-1])
+    for one, other in zip(table.moments(x, 1), ragged.moments(x, 1), strict=True):
+        np.testing.assert_array_equal(one, other[:-1])
+    assert table.spread(np.arange(size, dtype=np.float64)).tolist() == codes.tolist()
+    assert table.sorted(x).tolist() == ragged.sorted(x).tolist()
+
+
+@pytest.mark.parametrize(
+    ("codes", "size", "width"),
+    [
+        ([0, 0, 1, 1], 2, 2),
+        ([0, 1, 0, 1], 2, 0),
+        ([0, 0, 0, 1], 2, 0),
+        ([1, 1, 0, 0], 2, 0),
+        ([0, 0], 2, 0),
+        ([], 0, 0),
+        ([0] * 64, 1, 64),
+        ([0] * 65, 1, 0),
+    ],
+)
+def test_only_short_equal_pieces_in_order_are_a_table(codes: list[int], size: int, width: int) -> None:
+    assert Segments(np.array(codes, np.int64), size).width == width
+
+
 def test_sorting_keeps_ties_in_row_order_and_missing_values_last() -> None:
     segments = Segments(np.array([1, 0, 1, 1, 0]), 2)
     assert segments.sorted(np.array([NAN, 5.0, 2.0, 2.0, 5.0])).tolist() == [1, 4, 2, 3, 0]

@@ -144,12 +144,11 @@ class Arithmetic:
         if node.empty is not None:
             return np.full(pieces.size, node.empty)
         empty = np.full(pieces.size, EMPTY.get(node.op, np.nan))
-        if node.op != "count" and any(isinstance(inside, Source | View) for inside in postorder(node)):
-            lost = np.isnan(self.at(node.arg, level))
-            if node.where is not None:
-                mask = self.at(node.where, level)
-                lost = np.isnan(mask) | (lost & (mask != 0))
-            empty[pieces.codes[lost]] = np.nan
+        mask = np.ones(1) if node.where is None else self.at(node.where, level)
+        if node.op != "count" and _asks(node.arg):
+            empty[pieces.codes[np.isnan(self.at(node.arg, level)) & (mask != 0) & ~np.isnan(mask)]] = np.nan
+        if node.op != "count" and node.where is not None and _asks(node.where):
+            empty[pieces.codes[np.isnan(mask)]] = np.nan
         return empty
 
     def _window(self, node: Window) -> Array:
@@ -230,3 +229,8 @@ class Arithmetic:
         keep = np.ones(self.levels.rows) if node.where is None else self.at(node.where, "sample")
         params: dict[str, Any] = dict(node.params)
         return knn(memory, vectors, keep, **params)
+
+
+def _asks(node: Expr) -> bool:
+    """Whether a source or view is inside."""
+    return any(isinstance(inside, Source | View) for inside in postorder(node))

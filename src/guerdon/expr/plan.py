@@ -133,7 +133,7 @@ def check(planned: Plan, batch: Batch) -> None:
                 levels.size("group")
             if name == "t":
                 raise MissingColumn(
-                    "the reward follows a schedule: give the training step, evaluate(..., t=100), or a column `t`"
+                    "the reward follows a schedule: give the training step: evaluate(..., t=100), --t 100 on the command line, or a column `t`"
                 )
             _missing(name, batch)
     for node in planned.nodes:
@@ -143,7 +143,7 @@ def check(planned: Plan, batch: Batch) -> None:
                     levels.size("group")
                 elif axis_level(level) and level not in opened:
                     levels.axis(level)
-        if isinstance(node, Window) and "group" in node.over:
+        if "group" in _keys(node):
             levels.size("group")
 
 

@@ -112,7 +112,8 @@ class Runner:
         keys = {u: key(label, items[u]) for u in open_}
         known = self.cache.get_many(list(keys.values()))
         for u in open_:
-            scores[u] = known.get(keys[u])
+            score = known.get(keys[u])
+            scores[u] = score if score is None else _checked(source, score)
         asked = {u: items[u] for u in open_ if scores[u] is None}
         run.cached, run.calls = len(open_) - len(asked), len(asked)
         store = _Store(self, keys)
@@ -247,22 +248,17 @@ def _quick(source: RowSource, items: list[tuple[Any, ...]]) -> list[Any]:
     """What the source says at once: a score, `Failed`, or None for what it leaves open."""
     if type(source).quick is RowSource.quick:
         return [None] * len(items)
-    try:
-        scores: list[Any] = [source.quick(*item) for item in items]
-    except Exception:
-        scores = [_guarded(source, item) for item in items]
+    scores: list[Any] = []
+    for item in items:
+        try:
+            scores.append(source.quick(*item))
+        except Unscored as error:
+            scores.append(Failed(str(error) or "unscored"))
+        except Exception as error:
+            scores.append(Failed(f"{type(error).__name__}: {error}"))
     if set(map(type, scores)) <= {float, type(None)} and not axis_level(source.level):
         return scores
     return [s if s is None or isinstance(s, Failed) else _checked(source, s) for s in scores]
-
-
-def _guarded(source: RowSource, item: tuple[Any, ...]) -> Any:
-    try:
-        return source.quick(*item)
-    except Unscored as error:
-        return Failed(str(error) or "unscored")
-    except Exception as error:
-        return Failed(f"{type(error).__name__}: {error}")
 
 
 def _checked(source: Source, score: Any) -> Score | Failed:

@@ -37,6 +37,8 @@ CASES = [
     (TWO, "<answer>b</answer><think>a</think>", 0),
     (TWO, "<think>a<answer>b</answer></think>", 0),
     (TWO, "<think>a<answer></think>b</answer>", 0),
+    (Format("think", order=False), "</think>a<think>", 0),
+    (Format("think", "answer", order=False), "<think>a<answer>b</think>c</answer>", 0),
     (TWO, "<think>a</think> so <answer>b</answer>", 0),
     (TWO, "<think>a</think><answer>b</answer>!", 0),
     (TWO, "<think>a</think>", 0),

@@ -64,6 +64,7 @@ UNSURE = [
     (r"\boxed{9**9**9**9}", "18", "a number of more than 200000 binary digits"),
     (r"\boxed{" + "(" * 50 + "}", "18", "brackets 50 deep"),
     (r"\boxed{" + "1+" * 2000 + "1}", "2001", "more than 2000 characters"),
+    (r"\boxed{5" + r"\," * 1500 + "+1}", "5", "more than 2000 characters"),
     ("The answer is " + "9" * 5_000_000, "18", "more than 2000 characters"),
 ]
 

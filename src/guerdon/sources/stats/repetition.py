@@ -78,7 +78,7 @@ class Repetition(Source):
             return np.nan
         parts = text.lower().split() if self.unit == "words" else text
         total = len(parts) - self.n + 1
-        if total < 2:
+        if total < 1:
             return 0.0
         if self.n > HELD_AS_TUPLES:
             numbers = dict(zip(dict.fromkeys(parts), range(total + self.n), strict=False))
@@ -129,7 +129,7 @@ class RepeatedTokens(Source):
         ids = batch.numbers("token.id")
         starts = np.flatnonzero(repeated_starts(ids, axis.counts, self.n))
         if self.only_start and len(starts):
-            runs_on = (np.diff(starts) <= self.n) & (axis.index[starts[1:]] == axis.index[starts[:-1]])
+            runs_on = np.diff(starts) <= self.n  # never across rows: there the distance is n + 1 at least
             starts = starts[np.concatenate([[True], ~runs_on])]
         edges = np.zeros(len(ids) + 1)
         edges[starts] += 1

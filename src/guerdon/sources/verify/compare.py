@@ -150,7 +150,7 @@ def _same_number(given: Numeral, wanted: Numeral) -> bool | None:
 def _same_count(given: Numeral, wanted: Numeral) -> bool:
     """50% and 50: whole numbers that differ only in the percent sign."""
     counts = [n.value * 100 if n.percent else n.value for n in (given, wanted)]
-    return counts[0] == counts[1] and counts[0].denominator == 1 and not (given.decimal or wanted.decimal)
+    return counts[0] == counts[1] and not (given.decimal or wanted.decimal)
 
 
 def _same_rounded(this: Fraction, that: Fraction) -> bool | None:
