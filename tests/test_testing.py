@@ -1,4 +1,4 @@
-"""The contract checks catch what they promise to catch."""
+"""The contract checks catch what they promise to catch, and every public source and credit function passes them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from guerdon.batch import Batch
+from guerdon import credit as credits
+from guerdon.batch import Axis, Batch
 from guerdon.credit import leave_one_out
 from guerdon.expr.source import RowSource, Source
+from guerdon.sources import stats, verify
 from guerdon.testing import check_credit, check_source
 
 BATCH = Batch({"response": ["a", "bb", "ccc"]})
@@ -138,3 +140,30 @@ def test_a_broken_credit_function_is_found(credit: Callable[..., Any], told: str
 
 def test_the_sum_is_only_checked_where_promised() -> None:
     check_credit(lambda rewards, group: np.abs(leave_one_out(rewards, group)), sums_to_zero=False)
+
+
+TOKENS = Axis.from_lists(3, {"id": [[1, 2, 1, 2, 1], [5, 6], [7]]})
+SAMPLES = Batch(
+    {
+        "prompt": ["1+1?", "capital?", "half?"],
+        "response": ["<think>one and one</think> \\boxed{2}", "B", "The answer is 1/2"],
+        "reference": ["2", "B", "0.5"],
+    },
+    {"token": TOKENS},
+)
+MADE: dict[str, Source] = {"Format": verify.Format("think")}
+
+
+def sources() -> list[Source]:
+    kinds = [getattr(module, name) for module in (verify, stats) for name in module.__all__]
+    return [MADE[kind.__name__] if kind.__name__ in MADE else kind() for kind in kinds if issubclass(kind, Source)]
+
+
+@pytest.mark.parametrize("source", sources(), ids=lambda source: type(source).__name__)
+def test_source(source: Source) -> None:
+    check_source(source, SAMPLES)
+
+
+@pytest.mark.parametrize("name", credits.__all__)
+def test_credit(name: str) -> None:
+    check_credit(getattr(credits, name))

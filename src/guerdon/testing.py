@@ -96,13 +96,13 @@ def _same(given: Scores, wanted: Scores, name: str, what: str) -> None:
 
 
 def _rows(source: Source, batch: Batch, scores: Scores, name: str) -> None:
-    order = np.random.default_rng(0).permutation(batch.size)
+    order: list[int] = np.random.default_rng(0).permutation(batch.size).tolist()
     shuffled = evaluate(source, batch.select(order))
-    wanted = [_per_row(scores)[row] for row in order.tolist()]
+    wanted = [_per_row(scores)[row] for row in order]
     assert repr(_per_row(shuffled)) == repr(wanted), f"{name} depends on the order of the rows; declare rowwise = False"
     half = order[: max(1, batch.size // 2)]
     part = evaluate(source, batch.select(half))
-    wanted = [_per_row(scores)[row] for row in half.tolist()]
+    wanted = [_per_row(scores)[row] for row in half]
     assert repr(_per_row(part)) == repr(wanted), f"{name} depends on other rows; declare rowwise = False"
 
 
