@@ -29,7 +29,7 @@ check: $(DEV)
 	$(BIN)/python -m pytest -q tests/architecture
 
 claims: $(DEV)
-	$(BIN)/python -m pytest -q -m claim
+	$(BIN)/python -m pytest -q -m claim || [ $$? -eq 5 ] # 5: there are none yet
 
 bench: $(BENCH)
 	for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

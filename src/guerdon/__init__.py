@@ -151,11 +151,7 @@ def __getattr__(name: str) -> Any:
 
         raise AttributeError(f"guerdon has no name {name!r}.{suggest(name, _HOME)}")
     module = _HOME[name]
-    value = (
-        import_module(f"{module}.{name}")
-        if module == "guerdon"
-        else getattr(import_module(module), name, None)
-    )
+    value = import_module(f"{module}.{name}") if module == "guerdon" else getattr(import_module(module), name, None)
     if value is None:
         value = import_module(f"{module}.{name}")
     globals()[name] = value
