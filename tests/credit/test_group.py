@@ -131,6 +131,11 @@ def test_no_signal_is_exactly_zero(name: str, rewards: list[float]) -> None:
     assert not np.signbit(out).any()
 
 
+def test_rewards_too_close_for_a_deviation_give_no_signal() -> None:
+    """(1e-200)² is 0: dividing by that deviation would make the advantages infinite."""
+    assert grpo([0.0, 1e-200], [0, 0], eps=0).tolist() == [0, 0]
+
+
 @pytest.mark.parametrize("name", sorted(ALL))
 def test_an_unscored_sample_counts_in_no_mean(name: str) -> None:
     """Infinite counts as unscored: it would leave the others with nothing."""

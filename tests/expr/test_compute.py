@@ -202,6 +202,23 @@ def test_arithmetic_does_not_run_sources() -> None:
         compute(_Unrun() + 1, Batch({"response": ["a"]}))
 
 
+def test_nothing_counts_is_not_nobody_could_say() -> None:
+    """Over columns the sum of nothing is 0; where a source failed it is unknown. `count` counts, `empty=` decides."""
+    batch = Batch({"response": ["a"] * 4, "group": [1, 2, 3, 4], "x": [1.0, 1.0, NAN, NAN], "m": [0.0, NAN, 1.0, 0.0]})
+
+    def given(expr: Expr) -> list[float]:
+        arithmetic = Arithmetic(batch, batch.levels(), {})
+        arithmetic.values[_Unrun()] = batch.numbers("m")
+        return arithmetic.value(expr).tolist()
+
+    failed = _Unrun()
+    assert_same(given(sum(X, to="group", where=col("m"))), [0, 0, 0, 0])
+    assert_same(given(sum(X, to="group", where=failed)), [0, NAN, 0, 0])
+    assert_same(given(sum(failed, to="group")), [0, NAN, 1, 0])
+    assert_same(given(count(X, to="group", where=failed)), [0, 0, 0, 0])
+    assert_same(given(sum(X, to="group", where=failed, empty=-1)), [-1, -1, -1, -1])
+
+
 def test_nodes_built_by_hand_are_checked_too() -> None:
     with pytest.raises(LevelError):
         Reduce("mean", Const(1.0), "group")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections import Counter
 from pathlib import Path
@@ -16,7 +17,7 @@ from guerdon.batch import Batch
 from guerdon.errors import DataError, GuerdonError
 from guerdon.expr import Source, col, gate
 from guerdon.expr.cache import FileCache, MemoryCache
-from guerdon.expr.evaluate import evaluate
+from guerdon.expr.evaluate import evaluate, evaluate_async
 from guerdon.expr.run import Failure, LeafRun, cells
 from guerdon.expr.scores import Scores
 from tests.expr.leaves import CALLS, Bare, Costly, Length, Odd, Worker
@@ -214,6 +215,31 @@ def test_what_quick_leaves_open_goes_to_a_worker() -> None:
     np.testing.assert_array_equal(scores.values, [0.5, 2, 0.5, 2, NAN])
     run = run_of(scores)
     assert (run.asked, run.distinct, run.quick, run.calls) == (5, 4, 2, 2)
+
+
+def test_a_cancelled_run_of_workers_keeps_what_was_scored(tmp_path: Path) -> None:
+    batch = Batch({"response": ["fine", "other", "hang"]})
+
+    async def main(cache: FileCache) -> None:
+        enough = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def progress(source: str, done: int, total: int) -> None:
+            if done == 2:
+                loop.call_soon_threadsafe(enough.set)
+
+        task = asyncio.ensure_future(
+            evaluate_async(Worker(timeout=600.0), batch, cache=cache, workers=1, progress=progress)
+        )
+        await enough.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert len(cache) == 2
+
+    with FileCache(tmp_path / "cache") as cache:
+        asyncio.run(main(cache))
+        assert evaluate(Worker(), batch.select([1, 0]), cache=cache).runs[0].calls == 0
 
 
 def test_quick_answers_are_not_worth_remembering() -> None:

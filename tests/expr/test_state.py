@@ -139,7 +139,8 @@ def usable(vector: Floats, metric: str) -> bool:
     return known(vector) == vector and (metric == "euclidean" or any(vector))
 
 
-vectors = st.lists(st.lists(st.integers(-3, 3).map(float) | st.just(NAN), min_size=3, max_size=3), max_size=5)
+vector = st.lists(st.integers(-3, 3).map(float) | st.just(NAN), min_size=3, max_size=3) | st.just([0.0, 0.0, 0.0])
+vectors = st.lists(vector, max_size=5)
 
 
 @given(
@@ -177,6 +178,16 @@ def test_a_remembered_vector_is_no_distance_away(metric: str) -> None:
     again, _ = knn(memory, x, np.ones(2), k=1, capacity=9, metric=metric)
     assert (np.abs(again) < (1e-15 if metric == "cosine" else 1e-300)).all(), again
     assert (again >= 0).all()
+
+
+def test_a_zero_vector_has_no_direction() -> None:
+    """Under cosine it neither gets a distance nor is remembered; it is a point like any other to euclidean."""
+    x = np.array([[0.0, 0.0], [3.0, 4.0]])
+    _, memory = knn({}, x, np.ones(2), k=1, capacity=9, metric="cosine")
+    assert memory["vectors"] == [[0.6, 0.8]]
+    assert_same(knn(memory, x, np.ones(2), k=1, capacity=9, metric="cosine")[0], [NAN, 0])
+    _, memory = knn({}, x, np.ones(2), k=2, capacity=9, metric="euclidean")
+    assert_same(knn(memory, x, np.ones(2), k=2, capacity=9, metric="euclidean")[0], [2.5, 2.5])
 
 
 def test_opposite_vectors_are_two_apart() -> None:

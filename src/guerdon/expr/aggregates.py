@@ -8,7 +8,8 @@
 
 Keys of `over=`: `"batch"`, `"group"`, `"sample"` (for values on an axis), the name of the axis (equal position), a column,
 or an expression. Missing values (NaN) and values outside `where=` do not count. Where nobody counts the result is
-`empty=`, NaN unless given (`sum` 0, `count` 0, `any` 0, `all` 1).
+`empty=`, NaN unless given (`sum` 0, `count` 0, `any` 0, `all` 1, `prod` 1; these too NaN, `count` apart, where a source
+failed to say whether anything counts).
 """
 
 from __future__ import annotations

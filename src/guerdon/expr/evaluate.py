@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guerdon.batch import Batch
+from guerdon.batch.batch import missing
 from guerdon.batch.levels import Array, Axis, Index
 from guerdon.errors import DataError, LevelError, ScoringError
 from guerdon.expr.cache import Cache, MemoryCache
@@ -152,10 +153,11 @@ async def _all(work: Iterable[Coroutine[Any, Any, LeafRun]]) -> list[LeafRun]:
     tasks = [asyncio.ensure_future(one) for one in work]
     try:
         return await asyncio.gather(*tasks)
-    finally:
+    except (Exception, asyncio.CancelledError):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        raise
 
 
 def _run(leaf: Leaf, rows: Index, arithmetic: Arithmetic, runner: Runner) -> Coroutine[Any, Any, LeafRun]:
@@ -346,5 +348,6 @@ def _unexplained(
         if gap is None:
             found.append(Failure(row, "reward", "the arithmetic gave no number (0/0, or an empty window or axis)"))
         else:
-            found.append(Failure(row, gap, f"{gap} is not a number: {arithmetic.batch[gap][row]!r:.60}"))
+            value = arithmetic.batch[gap][row]
+            found.append(Failure(row, gap, f"{gap} is {'missing' if missing(value) else f'not a number: {value!r:.60}'}"))
     return found

@@ -38,9 +38,11 @@ async def ask(source: AsyncSource, items: Mapping[int, tuple[Any, ...]], done: C
             finished, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             for task in finished:
                 task.result()
-    finally:
+    except (Exception, asyncio.CancelledError):
         for task in running:
             task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        raise
 
 
 class _Pace:
@@ -63,12 +65,12 @@ async def _with_retries(call: Callable[[], Awaitable[Any]], limits: Limits, pace
         if attempt:
             await asyncio.sleep(limits.backoff * 2 ** (attempt - 1))
         await pace.wait()
+        clock = asyncio.timeout(limits.timeout)
         try:
-            return await asyncio.wait_for(call(), limits.timeout)
+            async with clock:
+                return await call()
         except Unscored as error:
-            return Failed(str(error))
-        except TimeoutError:
-            reason = f"no answer within {limits.timeout:g} s"
+            return Failed(str(error) or "unscored")
         except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
+            reason = f"no answer within {limits.timeout:g} s" if clock.expired() else f"{type(error).__name__}: {error}"
     return Failed(f"{reason} ({limits.retries + 1} tries)")

@@ -109,7 +109,8 @@ def _condition(condition: tuple[Expr, str], names: dict[Expr, str]) -> str:
 def _hoisted(root: Expr, leaves: bool) -> dict[Expr, str]:
     """The nodes that get a line of their own, and the name of the line."""
     uses: Counter[Expr] = Counter()
-    nodes = dict.fromkeys(postorder(root, lambda node: not (leaves and isinstance(node, View))))
+    outside = set(postorder(root, lambda node: not (leaves and isinstance(node, View))))
+    nodes = dict.fromkeys(node for node in postorder(root) if node in outside)
     for node in nodes:
         uses.update(node.children)
     named = {str(node.params[0][1]): node for node in reversed(nodes) if isinstance(node, Apply) and node.op == "named"}

@@ -263,8 +263,8 @@ def _zscore(x: Array, counts: Mask, pieces: Segments, *, ddof: int) -> Array:
     whole = bool(counts.all())
     inner = pieces if whole else Segments(pieces.codes[counts], pieces.size)
     mean, variance = inner.moments(x if whole else x[counts], ddof)
-    deviation, n = np.sqrt(variance), inner.counts
-    still = (deviation == 0) | ((n > 0) & (n <= ddof))
+    deviation = np.sqrt(variance)
+    still = (deviation == 0) | (inner.counts <= ddof)
     return (x - pieces.spread(mean)) / pieces.spread(np.where(still, np.inf, deviation))
 
 

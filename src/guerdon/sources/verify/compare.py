@@ -125,7 +125,7 @@ def spell(text: str) -> str:
     if assigned and number:
         return f"{assigned[1]} = {number.latex}"
     words = _as_words(text)
-    return f"\\text{{{words}}}" if words else text
+    return f"\\text{{{words}}}" if words else _tight(text)
 
 
 def _same_number(given: Numeral, wanted: Numeral) -> bool | None:
@@ -154,10 +154,15 @@ def _same_count(given: Numeral, wanted: Numeral) -> bool:
 
 
 def _same_rounded(this: Fraction, that: Fraction) -> bool | None:
-    """Whether both round to the same 6 decimals; None so near to a tie that binary rounding would decide."""
-    if any(abs(x * 10**6 % 1 - Fraction(1, 2)) < TIE for x in (this, that)):
+    """Whether both round to the same 6 decimals; None where binary rounding would decide: near a tie, at a power of ten."""
+    if any(abs(x * 10**6 % 1 - Fraction(1, 2)) < TIE for x in (this, that)) or _digits(this) != _digits(that):
         return None
     return round(this, 6) == round(that, 6)
+
+
+def _digits(value: Fraction) -> int:
+    """Digits of the number cut to 20 decimals: one more from every power of ten on."""
+    return len(str(int(abs(value) * 10**20)))
 
 
 def _in_float_range(number: Numeral) -> bool:
@@ -174,7 +179,12 @@ def _key(text: str) -> str:
     letter = LETTER.fullmatch(text)
     if letter:
         return letter[1] or letter[2]
-    return text if "\\text" in text else LOOSE.sub("", text).replace(",", ", ")
+    return text if "\\text" in text else _tight(text).replace(",", ", ")
+
+
+def _tight(text: str) -> str:
+    """Without the spaces that LaTeX does not need."""
+    return text if "\\text" in text else LOOSE.sub("", text)
 
 
 def _as_words(text: str) -> str:
