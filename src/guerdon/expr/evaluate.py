@@ -349,5 +349,7 @@ def _unexplained(
             found.append(Failure(row, "reward", "the arithmetic gave no number (0/0, or an empty window or axis)"))
         else:
             value = arithmetic.batch[gap][row]
-            found.append(Failure(row, gap, f"{gap} is {'missing' if missing(value) else f'not a number: {value!r:.60}'}"))
+            found.append(
+                Failure(row, gap, f"{gap} is {'missing' if missing(value) else f'not a number: {value!r:.60}'}")
+            )
     return found
