@@ -14,6 +14,7 @@ from typing import TypeVar
 __all__ = ["machine", "timed"]
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 def machine() -> str:
@@ -24,14 +25,16 @@ def machine() -> str:
     )
 
 
-def timed(run: Callable[[], T], times: int) -> tuple[float, T]:
-    """Median seconds of `times` runs, after one that does not count, and the last result."""
-    seconds: list[float] = []
+def timed(first: Callable[[], T], second: Callable[[], U], times: int) -> tuple[float, float, T, U]:
+    """Median seconds of each over `times` rounds of one after the other, and the last results; a first round is not counted."""
+    seconds: list[tuple[float, float]] = []
     for _ in range(times + 1):
         started = time.perf_counter()
-        result = run()
-        seconds.append(time.perf_counter() - started)
-    return median(seconds[1:]), result
+        one = first()
+        between = time.perf_counter()
+        two = second()
+        seconds.append((between - started, time.perf_counter() - between))
+    return median(a for a, _ in seconds[1:]), median(b for _, b in seconds[1:]), one, two
 
 
 def _processor() -> str:
