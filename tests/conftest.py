@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 
 import pytest
@@ -24,3 +25,8 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
         connect(self, address)  # type: ignore[arg-type]
 
     monkeypatch.setattr(socket.socket, "connect", only_local)
+
+
+signal.signal(
+    signal.SIGINT, signal.default_int_handler
+)  # programs that tests interrupt inherit what a job in the background ignores
