@@ -12,70 +12,11 @@ import pyarrow.parquet
 __all__ = ["SIZE", "rollouts", "write_rollouts"]
 
 SIZE = 8
-WORDS = [
-    "so",
-    "we",
-    "add",
-    "the",
-    "two",
-    "numbers",
-    "and",
-    "then",
-    "take",
-    "half",
-    "of",
-    "what",
-    "is",
-    "left",
-    "for",
-    "each",
-    "of",
-    "them",
-    "because",
-    "every",
-    "box",
-    "holds",
-    "twelve",
-    "eggs",
-    "while",
-    "the",
-    "farmer",
-    "sells",
-    "three",
-    "per",
-    "day",
-    "at",
-    "a",
-    "fixed",
-    "price",
-    "which",
-    "gives",
-    "total",
-    "cost",
-    "minus",
-    "change",
-    "he",
-    "gets",
-    "back",
-    "after",
-    "paying",
-    "for",
-    "his",
-    "seven",
-    "apples",
-    "plus",
-    "one",
-    "more",
-    "bag",
-    "from",
-    "her",
-    "sister",
-    "who",
-    "bought",
-    "five",
-    "before",
-    "lunch",
-]
+WORDS = (
+    "so we add the two numbers and then take half of what is left for each of them because every box holds twelve eggs "
+    "while the farmer sells three per day at a fixed price which gives total cost minus change he gets back after paying "
+    "for his seven apples plus one more bag from her sister who bought five before lunch"
+)
 
 
 def rollouts(groups: int, seed: int = 0) -> dict[str, np.ndarray[Any, Any]]:
@@ -104,7 +45,7 @@ def rollouts(groups: int, seed: int = 0) -> dict[str, np.ndarray[Any, Any]]:
 
 def _phrases(rng: np.random.Generator, number: int) -> np.ndarray[Any, Any]:
     """Runs of 4 to 16 words."""
-    words = np.array(WORDS, dtype=object)
+    words = np.array(WORDS.split(), dtype=object)
     lengths = rng.integers(4, 17, number)
     return np.array([" ".join(rng.choice(words, n)) for n in lengths], dtype=object)
 

@@ -37,7 +37,7 @@ def read_parquet(path: Path, rows: int | None = None) -> Iterator[Record]:
 
     number = 0
     try:
-        with cast(Any, pq.ParquetFile(path)) as file:
+        with cast(Any, pq.ParquetFile(path, pre_buffer=False)) as file:
             _check_names(path, file.schema_arrow.names)
             for part in file.iter_batches(batch_size=min(rows or _ROWS, _ROWS)):
                 for row in _microseconds(part).to_pylist():
@@ -154,7 +154,7 @@ class ParquetSink:
         wider = self._new()
         writer = self._open(wider)
         try:
-            with cast(Any, pq.ParquetFile(self.file.name)) as old:
+            with cast(Any, pq.ParquetFile(self.file.name, pre_buffer=False)) as old:
                 for part in old.iter_batches(batch_size=_ROWS):
                     self._append(writer, [self._old(part, name) for name in self._types])
         except BaseException:
