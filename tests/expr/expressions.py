@@ -92,9 +92,11 @@ FOLDS = [
     "argmin",
     "logmeanexp",
 ]
+ALONG = ["lag", "lead", "diff", "cumsum", "revcumsum", "cummean", "cummin", "cummax", "cumprod", "discounted", "latch"]
+ALONG += ["first_where"]
 SOURCES = [
     verify.Exact(),
-    verify.Exact(ignore_case=True, timeout=5.0),
+    verify.Exact(ignore_case=True),
     verify.Choice("AB"),
     verify.Format("think"),
     verify.Format("think", "answer", once=False, outside="any"),
@@ -219,7 +221,7 @@ def folds(draw: Callable[..., Any], x: Expr, options: dict[str, Any]) -> Expr:
 
 @st.composite
 def windows(draw: Callable[..., Any], x: Expr, level: str, mask: Expr | None, empty: float | None) -> Expr:
-    keys: list[Any] = ["batch", (aggregates.max(col("b"), to="group"),), ()]
+    keys: list[Any] = ["batch", (aggregates.max(col("b"), to="group"),)]
     keys += ["group", "model", ("group", "model"), ("group", col("b") > 0), (col("a"),)] if level != "group" else []
     keys += ["step", "sample", ("group", "step"), ("sample", col("step.v") > 0)] if level == "step" else []
     over = draw(st.sampled_from(keys))
@@ -267,11 +269,6 @@ def scans(draw: Callable[..., Any], kind: str, inside: Callable[..., Expr]) -> E
         prev = gd.prev
         bodies = [prev + x, gd.maximum(0, prev + x), gd.where(prev > 0, x * prev, 1), (prev + 1) * (prev + 1) - x, x]
         return gd.recur(draw(st.sampled_from(bodies)), init=draw(numbers), **where)
-    word = draw(
-        st.sampled_from(
-            ["lag", "lead", "diff", "cumsum", "revcumsum", "cummean", "cummin", "cummax", "cumprod"]
-            + ["discounted", "latch", "first_where"]
-        )
-    )
+    word = draw(st.sampled_from(ALONG))
     options = {"lag": {"n": 2}, "lead": {"fill": 0}, "diff": {"start": x}, "discounted": {"gamma": 0.9}}.get(word, {})
     return getattr(gd, word)(x, **options, **where)

@@ -223,7 +223,8 @@ def _demands(root: Expr, nodes: tuple[Expr, ...]) -> dict[Expr, list[Demand]]:
         found[node] = here
         if isinstance(node, View):
             continue
-        for child, conditions, same_rows in _asks(node):
+        for child, asked, same_rows in _asks(node):
+            conditions = frozenset(condition for condition in asked if not holds_prev(condition[0]))
             bases = here if same_rows else [ALWAYS]
             found[child].extend(base | conditions if len(base) < MOST_CONDITIONS else base for base in bases)
     return found

@@ -126,7 +126,7 @@ def _hoisted(root: Expr, leaves: bool) -> dict[Expr, str]:
         elif uses[node] > 1 and node not in names and not isinstance(node, Const | Column):
             used["_"] += 1
             names[node] = f"_{used['_']}"
-    wrapped = {node.args[0] for node in names if isinstance(node, Apply) and node.op == "named"}
+    wrapped = {node.args[0] for name, node in named.items() if names.get(node) == name}
     return {node: name for node, name in names.items() if not (node in wrapped and uses[node] == 1)}
 
 
@@ -138,8 +138,9 @@ def _lines(root: Expr, hoisted: dict[Expr, str]) -> list[tuple[str, str, Expr]]:
     uses = Counter(child for node in nodes for child in node.children)
     for node in nodes:
         if node in hoisted:
-            inner = node.args[0] if isinstance(node, Apply) and node.op == "named" else node
-            text = texts[inner][0] if inner is not node else _render(node, texts)[0]
+            text = _render(node, texts)[0]
+            if isinstance(node, Apply) and node.params == (("name", hoisted[node]),):
+                text = texts[node.args[0]][0]
             lines.append((hoisted[node], text, node))
             texts[node] = (hoisted[node], ATOM)
         else:
@@ -181,7 +182,7 @@ def _render(node: Expr, texts: dict[Expr, tuple[str, int]]) -> tuple[str, int]:
             left = binds + 1 if binds in (1, 7) else binds
             right = SIGN if binds == 7 else binds + 1
             return f"{inside(a, left)} {symbol} {inside(b, right)}", binds
-        case Apply(op, (a,)) if op in UNARY and not isinstance(a, Const):
+        case Apply(op, (a,)) if op in UNARY:
             return UNARY[op] + inside(a, SIGN), SIGN
         case Apply("channels", args, params):
             return _call("channels", [], [(str(n), plain(a)) for (_, n), a in zip(params, args, strict=True)])
@@ -194,7 +195,7 @@ def _render(node: Expr, texts: dict[Expr, tuple[str, int]]) -> tuple[str, int]:
             return _call(node.op, [plain(node.arg)], [*key, *where, *empty, *_params(node.params)])
         case Scan(op, args, along, order, params):
             second = {"recur": "init", "lag": "fill", "lead": "fill"}.get(op)
-            filled = [] if second is None or _is_nan(args[1]) else [(second, plain(args[1]))]
+            filled = [] if second is None or (second == "fill" and _is_nan(args[1])) else [(second, plain(args[1]))]
             ordered = [] if order is None else [("order", plain(order))]
             return _call(op, [plain(args[0])], [*_params(params), *filled, ("along", repr(along)), *ordered])
         case State(op, args, params, name, where):
