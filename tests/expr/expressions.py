@@ -97,7 +97,7 @@ ALONG += ["first_where"]
 SOURCES = [
     verify.Exact(),
     verify.Exact(ignore_case=True),
-    verify.Choice("AB"),
+    verify.Choice("AB", timeout=3.0),
     verify.Format("think"),
     verify.Format("think", "answer", once=False, outside="any"),
     stats.Length(),

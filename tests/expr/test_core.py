@@ -75,6 +75,10 @@ def test_the_class_counts_with_its_module() -> None:
 
     assert Length() != Other()
     assert Length() == Length()
+    Length.__qualname__ = "Length"
+    assert Length() != Other()
+    Length.__module__ = Other.__module__
+    assert Length() == Other()
 
 
 def test_edits_count_with_their_class() -> None:
@@ -82,6 +86,8 @@ def test_edits_count_with_their_class() -> None:
         share: float
         column: str = "response"
 
+    assert on(Length(), truncate(0.5)) != on(Length(), edit.truncate(0.5))
+    truncate.__qualname__ = "truncate"
     assert on(Length(), truncate(0.5)) != on(Length(), edit.truncate(0.5))
     assert on(Length(), edit.truncate(0.5)) == on(Length(), edit.truncate(0.5))
     assert on(Length(), edit.truncate(0.5)) != on(Length(), edit.truncate(0.25))

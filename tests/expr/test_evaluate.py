@@ -151,6 +151,13 @@ def test_rows_that_could_not_be_read() -> None:
     np.testing.assert_array_equal(evaluate(col("step.v"), steps).values, [NAN, NAN, 3])
 
 
+def test_a_source_inside_recur() -> None:
+    """Which branch is taken depends on the value before, so the source is asked for every row."""
+    reward = gd.recur(where(gd.prev > 2, Length(), gd.prev + Length()), init=0, along="group")
+    batch = Batch({"response": ["a", "bb", "ccc", "d"], "group": [0, 0, 0, 1]})
+    assert evaluate(reward, batch).values.tolist() == [1, 3, 3, 1]
+
+
 def test_an_empty_batch() -> None:
     empty = BATCH.with_columns({"id": list("abcd"), "x": [1.0] * 4}).select([])
     for expr in (REWARD, Judge() + Costly(), on(Length(), edit.truncate(0.5)), mean(Items(), to="sample"), Relative()):
@@ -202,6 +209,12 @@ def test_state_of_a_view_and_of_the_reward_around_it() -> None:
     one = evaluate(reward, BATCH.with_columns({"x": [0.0] * 4}))
     two = evaluate(reward, BATCH.with_columns({"x": [1.0] * 4}), state=one.state)
     assert two.state == {"outside": {"mean": 0.5}, "inside": {"mean": 2.0}}
+    later = gate(average > -1, on(Length(), edit.truncate(1.0)))
+    assert [leaf.stage for leaf in plan(later).leaves] == [0]
+    assert [leaf.demands for leaf in plan(later).leaves] != [(frozenset(),)]
+    one = evaluate(later, BATCH.with_columns({"x": [0.0] * 4}))
+    two = evaluate(later, BATCH.with_columns({"x": [1.0] * 4}), state=one.state)
+    assert two.state == {"outside": {"mean": 0.5}}
 
 
 def test_parts_are_what_was_named_and_every_source() -> None:

@@ -76,6 +76,12 @@ def where_line(expr: Expr, name: str = "judge") -> str:
         (gate(GOOD.named("good"), JUDGE), "only rows where good is true"),
         (gate(Length().named("good"), JUDGE), "only rows where good is true"),
         (gate(OK, ema(mean(JUDGE, to="batch"), 0.9)), "every row"),
+        (gate(OK, gd.running_mean(JUDGE)), "every row"),
+        (recur(where(prev > 0, JUDGE, 1) + fill(prev, JUDGE), init=1, along="group"), "every row"),
+        (
+            gate(OK, recur(where(prev > 0, gate(col("a"), JUDGE), 1), init=1, along="group")),
+            "only rows where col('a') is true",
+        ),
     ],
     ids=str,
 )

@@ -255,6 +255,32 @@ def test_a_cancelled_run_keeps_what_was_scored_and_the_next_one_asks_for_the_res
     assert CALLS["picky"] == [f"r{i}" for i in range(7, 20)]
 
 
+def test_calls_that_are_cancelled_may_put_their_things_away() -> None:
+    """A connection is closed before the caller goes on, not some time later."""
+
+    class Tidy(AsyncSource):
+        async def score_row(self, *values: Any) -> float:
+            CALLS["opened"].append(values[0])
+            try:
+                await asyncio.sleep(3600)
+            finally:
+                for _ in range(5):
+                    await asyncio.sleep(0)
+                CALLS["closed"].append(values[0])
+            return 1.0
+
+    async def main() -> None:
+        task = asyncio.ensure_future(evaluate_async(Tidy(limits=Limits(concurrency=3)), RESPONSES))
+        while len(CALLS["opened"]) < 3:
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert sorted(CALLS["closed"]) == sorted(CALLS["opened"])
+
+    asyncio.run(main())
+
+
 def test_one_failing_leaf_ends_the_others() -> None:
     """An error of the code of one source: the judge beside it must not go on spending."""
     from tests.expr.leaves import Bare

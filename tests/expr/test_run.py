@@ -72,6 +72,33 @@ def test_what_workers_say() -> None:
     assert (run.asked, run.distinct, run.quick, run.calls) == (10, 9, 0, 9)
 
 
+def test_an_answer_that_is_no_score_is_neither_a_number_nor_remembered() -> None:
+    cache = MemoryCache()
+    scores = evaluate(Worker(), Batch({"response": ["nan", "fine"]}), cache=cache)
+    assert (reasons(scores), len(cache)) == ({0: "no score"}, 1)
+
+    class Unsure(Length):
+        def quick(self, *values: Any) -> float:
+            return NAN if values[0] == "x" else 1.0
+
+    quick = evaluate(Unsure(), Batch({"response": ["x", "y", "x"]}))
+    assert quick.failures == [Failure(row, "unsure", "no score") for row in (0, 2)]
+    np.testing.assert_array_equal(quick.values, [NAN, 1, NAN])
+
+
+def test_of_several_gaps_the_first_is_told() -> None:
+    class Pair(Length):
+        needs: ClassVar[tuple[str, ...]] = ("response", "other")
+
+        def quick(self, *values: Any) -> float:
+            return float(len(values[0]) + len(values[1]))
+
+    scores = evaluate(Pair(), Batch({"response": [None, "a", None, "ab"], "other": [None, None, "b", "c"]}))
+    np.testing.assert_array_equal(scores.values, [NAN, NAN, NAN, 3])
+    told = {0: "response is missing", 1: "other is missing", 2: "response is missing"}
+    assert scores.failures == [Failure(row, "pair", reason) for row, reason in told.items()]
+
+
 class Answers(Length):
     """Gives back what column `response` stands for."""
 
@@ -246,6 +273,23 @@ def test_quick_answers_are_not_worth_remembering() -> None:
     cache = MemoryCache()
     evaluate(Length(), Batch({"response": ["a"]}), cache=cache)
     assert len(cache) == 0
+
+
+def test_scores_go_to_the_cache_in_portions_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from guerdon.expr import run
+
+    portions: list[set[bytes]] = []
+
+    class Noting(MemoryCache):
+        def put_many(self, items: Any) -> None:
+            portions.append(set(items))
+            super().put_many(items)
+
+    monkeypatch.setattr(run, "FLUSH", 2)
+    monkeypatch.setattr(run, "FLUSH_SECONDS", 3600.0)
+    evaluate(Worker(), Batch({"response": ["a", "b", "c", "crash", "d", "e"]}), cache=Noting())
+    assert [len(portion) for portion in portions] == [2, 2, 1]
+    assert len(set.union(*portions)) == 5
 
 
 class Full(MemoryCache):

@@ -79,6 +79,27 @@ def test_rows_that_were_not_asked_open_nothing() -> None:
     np.testing.assert_array_equal(scores.parts["passed"], [2, NAN, 1])
 
 
+def test_a_condition_on_items_asks_for_the_rows_in_which_any_item_holds() -> None:
+    rows = [
+        {"response": r, "step.v": v}
+        for r, v in (("a", [1, -1]), ("b", [-1]), ("c", []), ("d", [None, 0]), ("e", [0, 2]))
+    ]
+    batch = Batch.from_records(rows)
+    value = col("step.v")
+    for expr, asked in (
+        (gate(value > 0, Length()), ["a", "e"]),
+        (gd.where(value > 0, 1, Length()), ["a", "b", "d", "e"]),
+        ((value > 0) & Length(), ["a", "d", "e"]),
+        ((value > 0) | Length(), ["a", "b", "d", "e"]),
+        (gd.fill(value, Length()), ["d"]),
+        (mean(Length() + 0 * value, to="sample", where=value > 0), ["a", "e"]),
+    ):
+        CALLS.clear()
+        evaluate(expr, batch)
+        assert CALLS["length"] == asked, expr
+    np.testing.assert_array_equal(evaluate(gd.fill(value, Length()), batch).values, [1, -1, -1, 1, 0, 0, 2])
+
+
 def test_two_sources_on_one_axis() -> None:
     """One fails where the other does not: its items are unscored there; a third opens nothing at all."""
     batch = Batch({"response": ["ab", "bad", "c"], "other": ["xy", "uvw", "z"]})

@@ -167,8 +167,8 @@ HOSTILE = {
     "a list": "[]",
     "a number": "1",
     "nothing inside": "{}",
-    "newer": '{"guerdon": 2, "nodes": []}',
-    "version of text": '{"guerdon": "1", "nodes": []}',
+    "newer": '{"guerdon": 2, "nodes": [{"kind": "Column", "name": "x"}]}',
+    "version of text": '{"guerdon": "1", "nodes": [{"kind": "Column", "name": "x"}]}',
     "no nodes": '{"guerdon": 1, "nodes": []}',
     "nodes are a number": '{"guerdon": 1, "nodes": 5}',
     "nodes are a dict": '{"guerdon": 1, "nodes": {"a": 1}}',
@@ -276,6 +276,35 @@ def test_broken_and_hostile_files_are_refused(text: str, monkeypatch: pytest.Mon
     assert len(str(caught.value)) < 800
 
 
+def test_a_file_of_a_newer_guerdon_says_so() -> None:
+    with pytest.raises(DataError, match="saved in format 2, this guerdon reads format 1: update guerdon"):
+        from_json(HOSTILE["newer"])
+
+
+def test_a_main_module_is_not_imported() -> None:
+    """Importing it would run the command line."""
+    with pytest.raises(ExpressionError, match=r"guerdon\.__main__:main, which is not part of guerdon"):
+        from_json(HOSTILE["command line"])
+
+
+def test_what_a_module_of_ours_imports_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("guerdon.expr.view.Own", Own, raising=False)
+    borrowed = view({"type": "guerdon.expr.view:Own", "fields": {}})
+    with pytest.raises(ExpressionError, match=r"guerdon\.expr\.view:Own, which is not a source, an edit"):
+        from_json(borrowed)
+    assert from_json(borrowed, trust=True) == on(verify.Exact(), Own())
+
+
+def test_the_text_is_json_for_everybody() -> None:
+    """Infinity and NaN are no JSON: other programs would stumble."""
+
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{word} is no JSON")
+
+    for reward in REWARDS:
+        json.loads(to_json(reward), parse_constant=refuse)
+
+
 def test_the_place_of_a_broken_node_is_named() -> None:
     with pytest.raises(GuerdonError, match="node 1 of the saved reward"):
         from_json(nodes(X, apply("system")))
@@ -329,6 +358,11 @@ def test_saving_is_all_or_nothing(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["reward.json"]
     save(col("y"), str(path))
     assert load(str(path)) == col("y")
+    (tmp_path / "folder").mkdir()
+    for place in (tmp_path / "folder", tmp_path / "nowhere" / "reward.json"):
+        with pytest.raises(DataError, match=r"(folder|reward\.json) could not be written"):
+            save(col("x"), place)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["folder", "reward.json"]
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:

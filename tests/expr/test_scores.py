@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -90,8 +91,19 @@ def test_explain_does_not_look_inside_views() -> None:
     twice = on(Length() * Length() + mean(Length(), over="batch"), edit.truncate(0.5))
     steps = evaluate(twice, BATCH).explain(1).splitlines()
     assert len(steps) == 3
-    assert steps[-1].startswith("  reward = _apply ")
+    assert steps[-1].startswith("  reward = _view ")
     assert steps[-1].endswith("→ 2.75")
+
+
+def test_explain_gives_each_reason_once() -> None:
+    class Stubborn:
+        def generate(self, prompts: Sequence[str], n: int) -> list[list[str]]:
+            return [["bad"] * n for _ in prompts]
+
+    batch = Batch({"prompt": ["p"], "response": [""]})
+    scores = evaluate(on(Length(), edit.forced_answer(Stubborn(), axis="sample", k=3, cue="")), batch)
+    assert len(scores.failures) == 3
+    assert scores.explain(0).count("unscored by length: on an edited row: length: ValueError: it is bad") == 1
 
 
 def test_explain_at_other_levels() -> None:

@@ -42,6 +42,21 @@ def test_a_subclass_is_a_frozen_dataclass() -> None:
         Plain()  # type: ignore[call-arg]
 
 
+def test_fields_are_shown_when_they_differ_in_kind_from_the_default() -> None:
+    class Weighted(Source):
+        weight: float = 1.0
+        flag: bool = False
+
+    assert [repr(Weighted(*values)) for values in ((), (1.0, False), (1,), (True,), (2.0, 0), (1.0, True))] == [
+        "Weighted()",
+        "Weighted()",
+        "Weighted(1)",
+        "Weighted(True)",
+        "Weighted(2.0, 0)",
+        "Weighted(flag=True)",
+    ]
+
+
 def test_a_subclass_of_a_subclass_is_another_source() -> None:
     class More(Plain):
         third: int = 3

@@ -167,8 +167,8 @@ def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
         return call
 
     importlib.import_module("guerdon.recipes")  # what parse may import is there already
-    for space in ("guerdon.sources.verify", "guerdon.sources.stats", "guerdon.expr.anneal", "guerdon.expr.view"):
-        importlib.import_module(space)
+    for space in ("sources.verify", "sources.stats", "expr.anneal", "expr.view", "expr.show"):
+        importlib.import_module(f"guerdon.{space}")
     for module, name in (
         (os, "system"),
         (os, "popen"),

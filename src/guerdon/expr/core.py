@@ -166,6 +166,8 @@ class Const(Expr):
     value: float
 
     def __post_init__(self) -> None:
+        if isinstance(cast(Any, self.value), bool | str | bytes):
+            raise ExpressionError(f"a constant is a number, got {self.value!r:.60}")
         self.__dict__["value"] = float(self.value)
 
     @cached_property

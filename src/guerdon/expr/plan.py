@@ -185,7 +185,8 @@ def _reads(node: Expr) -> Iterable[str]:
 
 def leaf_name(node: Expr) -> str:
     """The name of a leaf that nobody named: its class, in snake case."""
-    kind = type(node.arg).__name__ if isinstance(node, View) else type(node).__name__
+    inside = node.arg if isinstance(node, View) else node
+    kind = type(inside).__name__ if isinstance(inside, Source) else "View"
     return "".join(f"_{c.lower()}" if c.isupper() and i else c.lower() for i, c in enumerate(kind))
 
 

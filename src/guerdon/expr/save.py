@@ -85,12 +85,19 @@ def from_json(text: str, *, trust: bool = False) -> Expr:
 
 
 def save(expr: Expr, path: str | Path) -> None:
-    """Write the reward to a .json file, atomically."""
+    """Write the reward to a .json file, atomically.
+
+    Raises:
+        ExpressionError: it cannot be saved (see `to_json`).
+        DataError: the file cannot be written; an old one is intact.
+    """
     target = Path(path)
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         part.write_text(to_json(expr) + "\n", encoding="utf-8", errors="surrogatepass")
         os.replace(part, target)
+    except OSError as error:
+        raise DataError(f"{path} could not be written: {error}") from None
     finally:
         part.unlink(missing_ok=True)
 

@@ -46,7 +46,7 @@ def number(value: float) -> str:
     >>> number(2.0), number(0.1), number(float("inf"))
     ('2', '0.1', 'inf')
     """
-    if math.isfinite(value) and value == int(value) and abs(value) < 1e15 and math.copysign(1, value) * value >= 0:
+    if math.isfinite(value) and value == int(value) and abs(value) < 1e15:
         return "-0.0" if value == 0 and math.copysign(1, value) < 0 else str(int(value))
     return repr(value)
 
@@ -120,13 +120,14 @@ def _hoisted(root: Expr, leaves: bool) -> dict[Expr, str]:
         if leaves and holds_prev(node):
             names.pop(node, None)
         elif isinstance(node, Source | View) and (uses[node] > 1 or leaves):
-            base = f"_{type(node.arg if isinstance(node, View) else node).__name__.lower()}"
+            inside = node.arg if isinstance(node, View) else node
+            base = f"_{type(inside).__name__.lower()}" if isinstance(inside, Source) else "_view"
             used[base] += 1
             names[node] = base if used[base] == 1 else f"{base}_{used[base]}"
         elif uses[node] > 1 and node not in names and not isinstance(node, Const | Column):
             used["_"] += 1
             names[node] = f"_{used['_']}"
-    wrapped = {node.args[0] for name, node in named.items() if names.get(node) == name}
+    wrapped = {node.args[0] for name, node in named.items() if names.get(node) == name} - {*named.values()}
     return {node: name for node, name in names.items() if not (node in wrapped and uses[node] == 1)}
 
 
@@ -245,17 +246,20 @@ def _is_nan(node: Expr) -> bool:
 def _instance(thing: Any, name: str) -> str:
     """A call that makes `thing` again: its fields that differ from their defaults, the leading ones by position."""
     args: list[str] = []
-    keywords = False
+    named: list[str] = []
+    gap = False
     for f in fields(thing):
         value = getattr(thing, f.name)
         default: Any = (
             f.default if f.default is not MISSING else f.default_factory() if callable(f.default_factory) else MISSING
         )
         if _alike(default, value):
-            keywords = True
+            gap = gap or not f.kw_only
+        elif gap or f.kw_only:
+            named.append(f"{f.name}={_literal(value)}")
         else:
-            args.append(f"{f.name}={_literal(value)}" if keywords or f.kw_only else _literal(value))
-    return f"{name}({', '.join(args)})"
+            args.append(_literal(value))
+    return f"{name}({', '.join([*args, *named])})"
 
 
 def _public_name(kind: type) -> str:

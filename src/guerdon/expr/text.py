@@ -92,11 +92,7 @@ def vocabulary(namespace: str = "") -> Mapping[str, Callable[..., Any]]:
     """The words that may be called: those without a prefix, or those of one namespace."""
     modules = [importlib.import_module(NAMESPACES[namespace])] if namespace else list(WORDS)
     words = {name: getattr(module, name) for module in modules for name in module.__all__}
-    return {
-        name: word
-        for name, word in words.items()
-        if callable(word) and not isinstance(word, Expr) and name not in ("Derived", "Edit")
-    }
+    return {name: word for name, word in words.items() if callable(word) and name not in ("Derived", "Edit")}
 
 
 def _refuse_bombs(text: str) -> None:
