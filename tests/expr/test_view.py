@@ -303,3 +303,13 @@ def test_the_base_class_edits_nothing() -> None:
     with pytest.raises(NotImplementedError):
         Edit().apply(BATCH)
     assert edit.truncate is truncate
+
+
+def test_a_pattern_that_takes_for_ever_leaves_its_row_unscored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("guerdon.expr.view.SECONDS", 0.5)
+    batch = Batch({"response": ["aab", "a" * 60]})
+    scores = evaluate(on(Length(), replace("response", "(a+)+b")), batch)
+    assert scores.values[0] == 0
+    assert np.isnan(scores.values[1])
+    assert [(f.row, f.source) for f in scores.failures] == [(1, "length")]
+    assert "took longer than 0.5 s: killed" in scores.failures[0].reason

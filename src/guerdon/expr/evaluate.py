@@ -279,6 +279,8 @@ async def _view(view: View, name: str, rows: Index, arithmetic: Arithmetic, runn
     with np.errstate(invalid="ignore"):
         run = LeafRun(name, totals / counts, asked=len(rows), distinct=derived.batch.size)
     row_of = axis.index if axis is not None else np.arange(batch.size)
+    for row, reason in derived.batch.problems.items():
+        run.failures.append(Failure(int(row_of[owner[row]]), name, reason))
     for inner_run in inner_runs:
         run.calls += inner_run.calls
         run.cached += inner_run.cached

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, cast, dataclass_transform
 
 from guerdon.errors import DataError, ExpressionError
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from guerdon.batch.levels import Index
 
 __all__ = ["Derived", "Edit", "assign", "drop", "forced_answer", "prefixes", "replace", "swap", "truncate"]
+
+
+SECONDS = 10.0
 
 
 class Derived(NamedTuple):
@@ -107,7 +111,11 @@ class drop(Edit):
 
 
 class replace(Edit):
-    """Replace every match of a regular expression in a text column: the response without its verdict."""
+    """Replace every match of a regular expression in a text column: the response without its verdict.
+
+    Patterns may come from anybody and can take for ever, so they run in worker processes; a text that takes longer than
+    10 seconds is unscored, with that reason.
+    """
 
     column: str
     pattern: str
@@ -123,8 +131,20 @@ class replace(Edit):
         return (self.column,)
 
     def apply(self, batch: Batch) -> Derived:
+        from guerdon.batch import Batch
+        from guerdon.expr.pool import Failed, shared_pool
+
         texts = batch.text(self.column)
-        return _same_rows(batch, {self.column: [t if t is None else re.sub(self.pattern, self.by, t) for t in texts]})
+        rows = [row for row, text in enumerate(texts) if text is not None]
+        substitute = partial(re.sub, self.pattern, self.by)
+        problems = dict(batch.problems)
+        for place, text in shared_pool().map(substitute, [(texts[row],) for row in rows], timeout=SECONDS):
+            if isinstance(text, Failed):
+                problems[rows[place]] = f"{self.pattern!r} on {self.column} {text.reason}"
+            else:
+                texts[rows[place]] = text
+        edited, parent = _same_rows(batch, {self.column: texts})
+        return Derived(Batch(edited.columns, edited.axes, problems, edited.size), parent)
 
 
 class truncate(Edit):
