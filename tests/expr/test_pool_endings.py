@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from threading import Event
 from types import ModuleType
 
 import pytest
@@ -262,12 +263,12 @@ def test_no_limit(pool: Pool) -> None:
     assert once(pool.map(abs, ones([-1]), timeout=float("inf")), 1) == [1]
 
 
-def test_an_error_of_the_caller_ends_the_call(pool: Pool) -> None:
-    def refuse(_: int) -> None:
-        raise LookupError("progress bar")
-
-    with pytest.raises(LookupError, match="progress bar"):
-        list(pool.map(lambda n: time.sleep(n), ones([0, 1000]), timeout=PATIENCE, on_done=refuse))
+def test_another_thread_can_stop_a_call(pool: Pool) -> None:
+    stop = Event()
+    results = pool.map(lambda n: time.sleep(n), ones([0, 1000]), timeout=2000, stop=stop)
+    assert next(results) == (0, None)
+    stop.set()
+    assert list(results) == []
     assert once(pool.map(abs, ones([-1]), timeout=PATIENCE), 1) == [1]
 
 

@@ -35,8 +35,6 @@ TRIES = 3  # workers in a row that may die before they are ready
 LEAVE_SECONDS = 10.0
 LISTEN = 0.1
 
-Callback = Callable[[int], object] | None
-
 
 class Pool:
     """Up to `workers` processes, started when first needed and kept until `close`.
@@ -82,7 +80,6 @@ class Pool:
         *,
         timeout: float,
         prepare: Callable[[], object] | None = None,
-        on_done: Callback = None,
         stop: Event | None = None,
     ) -> Generator[tuple[int, Any]]:
         """`fn(*item)` for every item: pairs (index, value) as they become known, each index once.
@@ -98,7 +95,6 @@ class Pool:
             timeout: seconds of wall time that one call may take.
             prepare: called once per worker before its first item, outside any time limit: the place for slow
                 imports.
-            on_done: called in the caller's thread with the number of items that have just become known.
             stop: once set, by any thread, the call ends within `LISTEN` seconds; what runs for it is killed.
 
         Raises:
@@ -112,7 +108,7 @@ class Pool:
         if not timeout > 0:
             raise GuerdonError(f"timeout={timeout}: give a positive number of seconds")
         self._check()
-        return self._results(Job(items, _payload(fn, prepare), timeout, self.workers), on_done, stop)
+        return self._results(Job(items, _payload(fn, prepare), timeout, self.workers), stop)
 
     def close(self) -> None:
         """End all workers; a `map` that is under way raises `GuerdonError`. May be called twice."""
@@ -147,7 +143,7 @@ class Pool:
         if self._closed:
             raise GuerdonError("the pool is closed: make another")
 
-    def _results(self, job: Job, on_done: Callback, stop: Event | None) -> Generator[tuple[int, Any]]:
+    def _results(self, job: Job, stop: Event | None) -> Generator[tuple[int, Any]]:
         drivers = [Thread(target=self._drive, args=(job,), daemon=True) for _ in range(job.drivers)]
         left = len(job.items)
         try:
@@ -163,8 +159,6 @@ class Pool:
                 if isinstance(known, BaseException):
                     raise known
                 left -= len(known)
-                if on_done is not None:
-                    on_done(len(known))
                 yield from known
         finally:
             self._finish(job, drivers, abandoned=left > 0)
