@@ -4,7 +4,6 @@ BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 BASE := .venv/.stamp-base
 DEV := .venv/.stamp-dev
-BENCH := .venv/.stamp-bench
 
 .PHONY: help demo test check claims bench docs clean
 
@@ -31,7 +30,7 @@ check: $(DEV)
 claims: $(DEV)
 	$(BIN)/python -m pytest -q -m claim || [ $$? -eq 5 ] # 5: there are none yet
 
-bench: $(BENCH)
+bench: $(BASE)
 	for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 docs: $(DEV)
@@ -50,8 +49,4 @@ $(BASE): pyproject.toml constraints.txt | .venv/bin/python
 
 $(DEV): pyproject.toml constraints.txt | .venv/bin/python
 	$(PIP) -e '.[dev]'
-	@touch $@ $(BASE)
-
-$(BENCH): pyproject.toml constraints.txt | .venv/bin/python
-	$(PIP) -e '.[bench]'
 	@touch $@ $(BASE)

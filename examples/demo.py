@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 
 import guerdon as gd
-from guerdon.batch.write import Writer
 
 DATA = Path(__file__).parent / "data" / "gsm8k_solutions.jsonl.gz"
 COLUMNS = {"prompt": "question", "reference": "answer", "group": "problem_id"}  # guerdon's name: name in the file
@@ -67,7 +66,7 @@ def main() -> None:
     print(f"Where the time went\n{scores.profile()}\n")
 
     given.out.parent.mkdir(parents=True, exist_ok=True)
-    with Writer(given.out, columns=COLUMNS) as out:
+    with gd.Writer(given.out, columns=COLUMNS) as out:
         out.write(batch, {"reward": scores.values, **{f"reward.{name}": part for name, part in scores.parts.items()}})
     print(
         f"{given.out}: {len(batch):,} rows, {len(scores.failures)} unscored; {time.perf_counter() - started:.1f} s in all"

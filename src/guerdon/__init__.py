@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from guerdon.batch.segment import with_phases as with_phases
     from guerdon.batch.segment import with_steps as with_steps
     from guerdon.batch.segment import with_turns as with_turns
+    from guerdon.batch.write import Writer as Writer
     from guerdon.errors import GuerdonError as GuerdonError
     from guerdon.errors import Unscored as Unscored
     from guerdon.expr import *  # noqa: F403
@@ -43,6 +44,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "guerdon.batch": ("Axis", "Batch"),
     "guerdon.batch.files": ("read", "read_all"),
+    "guerdon.batch.write": ("Writer",),
     "guerdon.batch.segment": ("with_phases", "with_steps", "with_turns"),
     "guerdon.errors": ("GuerdonError", "Unscored"),
     "guerdon.expr.cache": ("open_cache",),

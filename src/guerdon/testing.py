@@ -107,9 +107,7 @@ def _per_row(scores: Scores) -> list[list[float]]:
     """The values row by row, so that reorderings can be compared on any level."""
     if not axis_level(scores.level):
         return [[value] for value in scores.values.tolist()]
-    axis = scores.axes[scores.level]
-    edges = np.cumsum([0, *axis.counts.tolist()])
-    return [scores.values[a:b].tolist() for a, b in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)]
+    return scores.axes[scores.level].lists(scores.values)
 
 
 def _same(given: Scores, wanted: Scores, name: str, what: str) -> None:

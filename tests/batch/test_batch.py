@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -291,3 +292,13 @@ def test_a_batch_shows_what_it_has() -> None:
 @pytest.mark.parametrize(("value", "is_missing"), [(None, True), (NAN, True), (0, False), ("", False), ([], False)])
 def test_missing_is_none_or_nan(value: Any, is_missing: bool) -> None:
     assert missing(value) is is_missing
+
+
+def test_from_files_reads_one_after_another(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"text": "1", "x": 1}\n')
+    (tmp_path / "b.csv").write_text("text\n2\n")
+    batch = Batch.from_files(tmp_path / "a.jsonl", tmp_path / "b.csv", columns={"response": "text"})
+    assert batch["response"].tolist() == ["1", "2"]
+    assert batch["x"].tolist() == [1, None]
+    with pytest.raises(DataError, match="does not exist"):
+        Batch.from_files(tmp_path / "absent.csv")

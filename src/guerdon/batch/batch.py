@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from itertools import pairwise
+from os import PathLike
 from typing import Any, cast
 
 import numpy as np
@@ -215,14 +215,22 @@ class Batch:
         flat, axes = _opened({name: [row.get(key) for row in rows] for name, key in named.items()}, len(rows))
         return Batch(flat, axes, size=len(rows))
 
+    @staticmethod
+    def from_files(*paths: str | PathLike[str], columns: Mapping[str, str] | None = None) -> Batch:
+        """The rows of .jsonl, .jsonl.gz, .parquet or .csv files, one file after another (see `guerdon.read_all`).
+
+        Raises:
+            DataError, MissingColumn: a file that cannot be used as given.
+        """
+        from guerdon.batch.files import read_all
+
+        return Batch.concat([read_all(path, columns=columns) for path in paths])
+
     def records(self) -> list[dict[str, Any]]:
         """One dict per row, axis columns as lists under their dotted names."""
         columns: dict[str, Sequence[Any]] = {name: values.tolist() for name, values in self.columns.items()}
         for axis_name, axis in self.axes.items():
-            edges = np.cumsum([0, *axis.counts.tolist()]).tolist()
-            for name, values in axis.columns.items():
-                flat = values.tolist()
-                columns[f"{axis_name}.{name}"] = [flat[a:b] for a, b in pairwise(edges)]
+            columns |= {f"{axis_name}.{name}": axis.lists(values) for name, values in axis.columns.items()}
         return [dict(zip(columns, row, strict=True)) for row in _rows(columns, self.size)]
 
 

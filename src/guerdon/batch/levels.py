@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, cast
 
 import numpy as np
@@ -89,6 +90,15 @@ class Axis:
         starts = (np.cumsum(self.counts) - self.counts)[rows]
         lengths = self.counts[rows]
         return np.arange(int(lengths.sum())) + np.repeat(starts - (np.cumsum(lengths) - lengths), lengths)
+
+    def lists(self, values: Sequence[Any] | NDArray[Any]) -> list[list[Any]]:
+        """`values` `[M]` row by row, as Python lists.
+
+        >>> Axis.from_counts([2, 0, 1]).lists([5, 6, 7])
+        [[5, 6], [], [7]]
+        """
+        flat: list[Any] = values.tolist() if isinstance(values, np.ndarray) else list(values)
+        return [flat[start:end] for start, end in pairwise([0, *np.cumsum(self.counts).tolist()])]
 
     def select(self, rows: Index) -> Axis:
         """The axis of the chosen rows."""

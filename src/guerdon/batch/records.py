@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain, pairwise
+from itertools import chain
 from typing import Any, cast
 
 import numpy as np
@@ -128,12 +128,10 @@ def originals(batch: Batch, columns: Mapping[str, str]) -> dict[str, NDArray[Any
     """
     lists: dict[str, NDArray[Any]] = {}
     for axis_name, axis in batch.axes.items():
-        edges = np.cumsum([0, *axis.counts.tolist()]).tolist()
         for column, values in axis.columns.items():
             name = f"{axis_name}.{column}"
             key = columns.get(name, name)
-            items = values.tolist()
-            rows: list[Any] = [items[a:b] for a, b in pairwise(edges)]
+            rows: list[Any] = axis.lists(values)
             if KEPT + key in batch.columns:
                 kept = batch.columns[KEPT + key].tolist()
                 rows = [_kept(row, own) for row, own in zip(rows, kept, strict=True)]

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from guerdon.batch import Batch
 from guerdon.batch.files import read
-from guerdon.batch.levels import Array, Axis
+from guerdon.batch.levels import Array, Axis, as_column
 from guerdon.batch.write import Writer
 from guerdon.cli.rewards import reward_of
 from guerdon.errors import DataError, ScoringError
@@ -135,12 +134,7 @@ def _cells(values: Array, level: str, axes: Mapping[str, Axis]) -> ArrayLike:
     """One number per row, or one list where the values live on an axis; unscored is NaN, in lists None."""
     if level not in axes:
         return values
-    cells = [None if value != value else value for value in values.tolist()]
-    edges = np.cumsum([0, *axes[level].counts.tolist()]).tolist()
-    lists = np.empty(len(edges) - 1, dtype=object)
-    for row, (start, end) in enumerate(pairwise(edges)):
-        lists[row] = cells[start:end]
-    return lists
+    return as_column(axes[level].lists([None if value != value else value for value in values.tolist()]))
 
 
 def _per_row(scores: Scores) -> Array:

@@ -230,9 +230,7 @@ class _Store:
 def cells(batch: Batch, name: str, raw: bool) -> list[Any]:
     """What a row source gets of column `name`, row by row: text, the value as stored, or the list of an axis column."""
     if "." in name and name not in batch.columns:
-        axis = batch.axes[name.partition(".")[0]]
-        edges = np.cumsum(axis.counts)[:-1]
-        return [piece.tolist() for piece in np.split(batch[name], edges)]
+        return batch.axes[name.partition(".")[0]].lists(batch[name])
     return batch[name].tolist() if raw else batch.text(name)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -84,7 +83,7 @@ class Repetition(Source):
             numbers = dict(zip(dict.fromkeys(parts), range(total + self.n), strict=False))
             ids = np.fromiter((numbers[part] for part in parts), np.int64, len(parts))
             return float(_shares(ids, np.array([len(parts)]), self.n)[0])
-        return 1 - len(set(zip(*(islice(parts, start, None) for start in range(self.n)), strict=False))) / total
+        return 1 - len(set(zip(*(parts[start:] for start in range(self.n)), strict=False))) / total
 
 
 class RepeatedTokens(Source):
